@@ -1,0 +1,8 @@
+//! Teacher-guided rewards and a WebAssembly tool sandbox for distilling tool use into small language models.
+
+pub mod error;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
+
+#[cfg(feature = "python")]
+mod py;
