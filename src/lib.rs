@@ -1,6 +1,12 @@
 //! Teacher-guided rewards and a WebAssembly tool sandbox for distilling tool use into small language models.
 
-pub mod error;
+pub mod align;
+pub mod answer;
+pub mod batch;
+pub mod reward;
+pub mod trajectory;
+
+// pub mod error;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 

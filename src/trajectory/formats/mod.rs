@@ -1,0 +1,3 @@
+//! One file per tool-call format.
+
+pub mod hermes;
