@@ -270,14 +270,19 @@ def _run(
             if not outcome.ok:
                 shown = f"{call.operation.tool}({', '.join(map(str, call.operation.operands))})"
                 results[index] = _LeftOut("a tool call failed", f"{shown}: {outcome.fault.message}")
-            elif isinstance(outcome.value, bool) or not isinstance(outcome.value, int | float):
-                results[index] = _LeftOut("a tool call failed", f"{call.operation.tool} gave {outcome.value!r}")
+            elif not _usable(outcome.value):
+                results[index] = _LeftOut("a tool call failed", f"{call.operation.tool} gave {str(outcome.value)[:60]}")
             else:
                 call.value = outcome.value
                 advance(index, outcome.value)
     if progress is not None:
         progress(len(results) - done)
     return [results[index] for index in range(len(solvers))]
+
+
+def _usable(value: Any) -> bool:
+    """Whether a tool's result can go into a later call as a JSON number without losing anything."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) <= 2**53  # false for NaN
 
 
 def _arguments(operation: Operation, parameters: Mapping[str, Sequence[str]]) -> dict[str, Any]:

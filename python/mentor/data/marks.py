@@ -11,6 +11,8 @@ __all__ = ["Mark", "MarkError", "Operation", "operations", "split_marks"]
 
 _MARK = re.compile(r"<<([^\n]{0,1000}?)>>")
 _MAX_EXPRESSION = 400  # characters; bounds the depth of the tree as well
+_MAX_NUMBER = 2**53  # up to here a JSON reader that knows only doubles keeps integers
+_STRANGE = re.compile(r"[^\d\s.+*/%^()-]")  # seen before ast.parse, which warns about the likes of `1and 2`
 _BINARY: dict[type[ast.operator], str] = {
     ast.Add: "add",
     ast.Sub: "subtract",
@@ -84,7 +86,7 @@ def number(text: str) -> int | float:
     """A decimal number, thousands separators allowed.
 
     Raises:
-        MarkError: the text is no finite decimal number of at most 40 characters.
+        MarkError: the text is no decimal number of at most 40 characters and 2**53.
 
     Example:
         >>> number("1,250"), number(".5")
@@ -93,7 +95,10 @@ def number(text: str) -> int | float:
     plain = text.strip().replace(",", "").removeprefix("$")
     if len(plain) > 40 or not re.fullmatch(r"[-+]?(\d+\.?\d*|\.\d+)", plain):
         raise MarkError(f"{text[:60]!r} is no number")
-    return as_argument(float(plain)) if "." in plain else int(plain)
+    value = as_argument(float(plain)) if "." in plain else int(plain)
+    if abs(value) > _MAX_NUMBER:
+        raise MarkError(f"{plain} is too large")
+    return value
 
 
 def as_argument(value: int | float) -> int | float:
@@ -106,6 +111,9 @@ def as_argument(value: int | float) -> int | float:
 def _expression(text: str) -> ast.expr:
     if len(text) > _MAX_EXPRESSION:
         raise MarkError(f"the expression is longer than {_MAX_EXPRESSION} characters")
+    strange = _STRANGE.search(text)
+    if strange:
+        raise MarkError(f"{strange[0]!r} is no arithmetic")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -114,6 +122,8 @@ def _expression(text: str) -> ast.expr:
         if isinstance(node, ast.Constant):
             if isinstance(node.value, bool) or not isinstance(node.value, int | float):
                 raise MarkError(f"{ast.unparse(node)[:60]} is no number")
+            if abs(node.value) > _MAX_NUMBER:
+                raise MarkError("a number is too large")
         elif isinstance(node, ast.BinOp):
             if type(node.op) not in _BINARY:
                 raise MarkError(f"no tool for the operator {type(node.op).__name__}")
