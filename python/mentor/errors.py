@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "InputError",
+    "InputTypeError",
     "JudgeError",
     "MentorError",
     "ModelError",
@@ -24,6 +25,10 @@ class MentorError(Exception):
 
 class InputError(MentorError, ValueError):
     """An argument of a call is unusable; the message names the argument, the row and the field."""
+
+
+class InputTypeError(InputError, TypeError):
+    """An argument of a call has the wrong type; the message says what is expected."""
 
 
 class ConfigError(MentorError, ValueError):

@@ -21,12 +21,12 @@ impl Number {
     /// Reads a plain number, `None` for anything else.
     ///
     /// Accepted: a sign; digits, with commas exactly between groups of three; one decimal point; `$` or `\$` in front;
-    /// `a/b` and `\frac{a}{b}` of plain numbers with `b` not zero.
+    /// `a/b` and `\frac{a}{b}` of plain numbers with `b` not zero; all of it in `{}` or `\text{}`.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() > 2 * MAX_DIGITS {
             return None;
         }
-        let text = text.trim();
+        let text = unwrapped(text.trim());
         let (negative, unsigned) = sign(text);
         let unsigned = unsigned.strip_prefix("\\$").or_else(|| unsigned.strip_prefix('$')).unwrap_or(unsigned);
         // `$12$` is mathematics, `$12` is money: a closing dollar without an opening one is neither.
@@ -55,6 +55,12 @@ impl Number {
         let close = BigRational::new(BigInt::from(1), BigInt::from(1000)) * (scale + BigRational::from(BigInt::from(1)));
         if gap > close { Verdict::Different } else { Verdict::Undecided }
     }
+}
+
+/// The text without braces or `\text{}` around the whole of it.
+fn unwrapped(text: &str) -> &str {
+    let inner = text.strip_prefix("\\text").unwrap_or(text).strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+    inner.filter(|inner| !inner.contains(['{', '}'])).map_or(text, str::trim)
 }
 
 fn sign(text: &str) -> (bool, &str) {
@@ -141,7 +147,7 @@ mod tests {
 
     #[test]
     fn equal_numbers_in_every_writing() {
-        for form in ["1000", "1,000", "1000.0", "+1000", "$1,000", "\\$1000.00", "$1000$", "2000/2", "\\frac{2000}{2}"] {
+        for form in ["1000", "1,000", "1000.0", "+1000", "$1,000", "\\$1000.00", "$1000$", "2000/2", "\\frac{2000}{2}", "{1000}", "\\text{ 1000 }"] {
             assert_eq!(compare("1000", form), Verdict::Equal, "{form}");
         }
         assert_eq!(compare("-0.5", "-\\frac{1}{2}"), Verdict::Equal);

@@ -1,0 +1,62 @@
+"""Teacher-guided rewards, a WebAssembly tool sandbox and TRL training for distilling tool use into small models.
+
+``import mentor`` is quick: each part is loaded when it is first used, and torch only by what trains or runs models.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mentor import errors, tools
+    from mentor._core import __version__
+    from mentor.sandbox import Fault, Limits, Outcome, Sandbox, Session
+    from mentor.score import Reference, ScoreBatch, Verdicts, judge_batch, score_batch
+    from mentor.tools import ToolSet
+    from mentor.types import Call, Defect, Match, Score, Turn
+
+_HOMES = {
+    "__version__": "mentor._core",
+    **dict.fromkeys(("Fault", "Limits", "Outcome", "Sandbox", "Session"), "mentor.sandbox"),
+    **dict.fromkeys(("Reference", "ScoreBatch", "Verdicts", "judge_batch", "score_batch"), "mentor.score"),
+    **dict.fromkeys(("Call", "Defect", "Match", "Score", "Turn"), "mentor.types"),
+    "ToolSet": "mentor.tools",
+}
+_MODULES = ("errors", "tools")
+
+__all__ = [
+    "Call",
+    "Defect",
+    "Fault",
+    "Limits",
+    "Match",
+    "Outcome",
+    "Reference",
+    "Sandbox",
+    "Score",
+    "ScoreBatch",
+    "Session",
+    "ToolSet",
+    "Turn",
+    "Verdicts",
+    "__version__",
+    "errors",
+    "judge_batch",
+    "score_batch",
+    "tools",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"mentor.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mentor' has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
