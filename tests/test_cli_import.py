@@ -77,6 +77,7 @@ def test_nested_expressions_are_taken_apart_inside_out(tmp_path: Path, tools: To
 
 
 def test_a_whole_number_of_a_fraction_gets_its_rounding_call(tmp_path: Path, tools: ToolSet) -> None:
+    assert calls(one(tmp_path, tools, "<<50/3=17>>17\n#### 17"))[-1][0] == "round_number"
     assert calls(one(tmp_path, tools, "<<7/2=3>>3\n#### 3"))[-1] == ("floor", 3.5)
     assert calls(one(tmp_path, tools, "<<13/4=4>>4\n#### 4"))[-1] == ("ceil", 3.25)
     assert calls(one(tmp_path, tools, "<<11/4=3>>3\n#### 3"))[-1][:2] == ("round_number", 2.75)

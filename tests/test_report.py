@@ -305,6 +305,17 @@ def test_numbers_that_are_none_leave_gaps(tmp_path: Path) -> None:
     assert page(folder).tags.count("figure") == 1
 
 
+def test_numbers_too_large_to_draw_are_left_out(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    huge = [{"step": 1e308, "loss": 1}, {"step": -1e308, "loss": 2}, {"step": 1, "loss": 1e308}, {"step": 2, "loss": 3}]
+    write_lines(folder / "metrics.jsonl", [{"phase": "grpo", **row} for row in huge])
+    evaluation = {"stage": "after", "split": "s", "tasks": 1e300, "accuracy": 0.5}
+    write_lines(folder / "eval.jsonl", [evaluation, {**evaluation, "split": "t", "accuracy": 1.5}])
+    found = page(folder)
+    assert found.tags.count("figure") == 0
+    assert "50.0\xa0%" in found.text
+
+
 def test_a_wrong_folder_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none: no such folder; train one first: python -m mentor\.train"):
         write_report(tmp_path / "none")

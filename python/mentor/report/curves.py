@@ -32,6 +32,7 @@ _TITLES = {
 # Drawn in colours that nothing else uses, then replaced by the page's variables.
 _INK, _GRID, _LINE = "#010203", "#040506", "#070809"
 _VARIABLES = {_INK: "var(--muted)", _GRID: "var(--rule)", _LINE: "var(--accent)"}
+_DRAWN = 1e100  # a larger number overflows while the axis is laid out; NaN is not below it either
 _POINTS = 2000  # above it, a curve is thinned: a page of megabytes opens slowly
 
 
@@ -81,12 +82,12 @@ def draw_phases(metrics: Sequence[Mapping[str, Any]]) -> list[Phase]:
 
 
 def _points(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
-    """(step, value) where both are finite; of a step logged twice (after a resume) the later one."""
+    """(step, value) where both can be drawn; of a step logged twice (after a resume) the later one."""
     points = {}
     for index, row in enumerate(rows):
-        value = number(row.get(key))
-        if value == value:
-            points[number(row.get("step"), float(index))] = value
+        step, value = number(row.get("step"), float(index)), number(row.get(key))
+        if abs(step) < _DRAWN and abs(value) < _DRAWN:
+            points[step] = value
     ordered = sorted(points.items())
     return ordered[:: max(1, len(ordered) // _POINTS)]
 

@@ -105,7 +105,7 @@ def accuracies(run: Run) -> list[Accuracy]:
 
 
 def _count(row: Mapping[str, Any]) -> int:
-    return max(0, int(number(row.get("tasks"), 0.0)))
+    return int(min(max(number(row.get("tasks"), 0.0), 0.0), 1e9))
 
 
 def measures(run: Run) -> tuple[list[str], list[tuple[str, list[Measure]]]]:
