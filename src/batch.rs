@@ -80,7 +80,7 @@ pub fn score_batch(items: &[Item<'_>], preset: Preset, threads: Option<usize>) -
 struct Pool {
     process: u32,
     threads: usize,
-    pool: Arc<rayon::ThreadPool>,
+    workers: Arc<rayon::ThreadPool>,
 }
 
 static POOLS: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
@@ -95,10 +95,10 @@ fn pool(threads: usize) -> Option<Arc<rayon::ThreadPool>> {
         std::mem::forget(std::mem::take(&mut *pools));
     }
     if let Some(known) = pools.iter().find(|pool| pool.threads == threads) {
-        return Some(Arc::clone(&known.pool));
+        return Some(Arc::clone(&known.workers));
     }
     let builder = rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(|at| format!("mentor-score-{at}"));
     let made = Arc::new(builder.build().ok()?);
-    pools.push(Pool { process, threads, pool: Arc::clone(&made) });
+    pools.push(Pool { process, threads, workers: Arc::clone(&made) });
     Some(made)
 }

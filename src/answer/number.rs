@@ -52,7 +52,8 @@ impl Number {
         }
         let gap = (&self.value - &other.value).abs();
         let scale = self.value.abs().max(other.value.abs());
-        let close = BigRational::new(BigInt::from(1), BigInt::from(1000)) * (scale + BigRational::from(BigInt::from(1)));
+        let close =
+            BigRational::new(BigInt::from(1), BigInt::from(1000)) * (scale + BigRational::from(BigInt::from(1)));
         if gap > close { Verdict::Different } else { Verdict::Undecided }
     }
 }
@@ -147,7 +148,19 @@ mod tests {
 
     #[test]
     fn equal_numbers_in_every_writing() {
-        for form in ["1000", "1,000", "1000.0", "+1000", "$1,000", "\\$1000.00", "$1000$", "2000/2", "\\frac{2000}{2}", "{1000}", "\\text{ 1000 }"] {
+        for form in [
+            "1000",
+            "1,000",
+            "1000.0",
+            "+1000",
+            "$1,000",
+            "\\$1000.00",
+            "$1000$",
+            "2000/2",
+            "\\frac{2000}{2}",
+            "{1000}",
+            "\\text{ 1000 }",
+        ] {
             assert_eq!(compare("1000", form), Verdict::Equal, "{form}");
         }
         assert_eq!(compare("-0.5", "-\\frac{1}{2}"), Verdict::Equal);
@@ -165,7 +178,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_number() {
-        for text in ["", "-", ".", "1,00", "1,0000", ",100", "1e5", "5%", "x", "2 3", "1/0", "1/2/3", "12$", "0x1f", "١"] {
+        for text in
+            ["", "-", ".", "1,00", "1,0000", ",100", "1e5", "5%", "x", "2 3", "1/0", "1/2/3", "12$", "0x1f", "١"]
+        {
             assert_eq!(Number::parse(text), None, "{text}");
         }
         assert_eq!(Number::parse(&"9".repeat(10_000)), None);

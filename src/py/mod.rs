@@ -2,26 +2,29 @@
 
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod score;
 
-use crate::error::Error;
-use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 /// Exceptions are defined in `mentor.errors`, so that they pickle and can be caught without the extension.
-fn raise(py: Python<'_>, error: &Error) -> PyErr {
+#[cfg(feature = "sandbox")]
+fn raise(py: Python<'_>, error: &crate::error::Error) -> PyErr {
+    use crate::error::Error;
     let class = match error {
         Error::Input(_) => "InputError",
         Error::Sandbox(_) => "SandboxError",
     };
     match py.import("mentor.errors").and_then(|errors| errors.getattr(class)?.call1((error.to_string(),))) {
         Ok(exception) => PyErr::from_value(exception),
-        Err(_) => PyRuntimeError::new_err(error.to_string()),
+        Err(_) => pyo3::exceptions::PyRuntimeError::new_err(error.to_string()),
     }
 }
 
 #[pymodule]
-fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
+#[pyo3(name = "_core")]
+fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    score::register(module)?;
     #[cfg(feature = "sandbox")]
     sandbox::register(module)?;
     Ok(())

@@ -185,7 +185,7 @@ impl Scores {
     }
 }
 
-fn floats<'py>(py: Python<'py>, values: impl Iterator<Item = f64>) -> Bound<'py, PyBytes> {
+fn floats(py: Python<'_>, values: impl Iterator<Item = f64>) -> Bound<'_, PyBytes> {
     let bytes: Vec<u8> = values.flat_map(f64::to_ne_bytes).collect();
     PyBytes::new(py, &bytes)
 }

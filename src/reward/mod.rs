@@ -21,6 +21,7 @@ impl Aligned for Call {
 
 /// The measured facts that rewards are made of.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 pub struct Facts {
     /// The rollout ends with the assistant's end of turn.
     pub finished: bool,
@@ -83,7 +84,8 @@ impl Score {
             trajectory.calls.iter().map(|call| call.name.as_str()).filter(|name| offered(name)).collect();
         student.sort_unstable();
         student.dedup();
-        let common = student.iter().filter(|name| reference.names.binary_search_by(|n| n.as_str().cmp(name)).is_ok()).count();
+        let common =
+            student.iter().filter(|name| reference.names.binary_search_by(|n| n.as_str().cmp(name)).is_ok()).count();
         let matches = align::align(&trajectory.calls, &reference.calls);
         let answer = trajectory.answer.as_ref().map(|answer| answer.text.as_str()).filter(|text| !text.is_empty());
         let verdict = answer.map(|text| reference.gold.judge(text));

@@ -1,4 +1,4 @@
-//! Chat markup (ChatML: `<|im_start|>role ... <|im_end|>`) -> turns.
+//! Chat markup (`<|im_start|>role ... <|im_end|>`) -> turns.
 
 use memchr::memchr;
 
@@ -30,7 +30,7 @@ enum Tag {
     Call,
 }
 
-/// Parses a text rollout: what the policy wrote, with the tool results between, in ChatML.
+/// Parses a text rollout: what the policy wrote, with the tool results between, in chat markup.
 ///
 /// A text that does not start with `<|im_start|>` begins inside the assistant's first turn, as a completion does.
 pub fn parse_text(text: &str) -> Trajectory {

