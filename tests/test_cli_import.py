@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from mentor.cli.importing import import_group
 from mentor.data import Task, read_tasks
 from mentor.data.gsm8k import INSTRUCTION, ImportReport, import_gsm8k
+from mentor.data.marks import MarkError, number, operations, split_marks
 from mentor.errors import DataError, InputError
 from mentor.tools import ToolSet, arithmetic
 
@@ -213,3 +214,67 @@ def test_a_report_adds_up(tools: ToolSet) -> None:
     assert isinstance(report, ImportReport)
     assert report.rows == report.verified + sum(report.left_out.values())
     assert set(report.examples) == set(report.left_out)
+
+
+def plan(text: str, results: list[float], known: dict[float, float] | None = None) -> list[tuple[object, ...]]:
+    marks, _ = split_marks(text)
+    steps = operations(marks[0].expression, known or {})
+    found = []
+    try:
+        found.append(next(steps))
+        found.extend(map(steps.send, results))
+    except StopIteration:
+        pass
+    return [(step.tool, *step.operands) for step in found]
+
+
+@pytest.mark.parametrize(
+    ("mark", "results", "calls"),
+    [
+        ("48/2=24", [24], [("divide", 48, 2)]),
+        ("(2+3)*4=20", [5, 20], [("add", 2, 3), ("multiply", 5, 4)]),
+        ("100-50-30=20", [50, 20], [("subtract", 100, 50), ("subtract", 50, 30)]),
+        ("1+2+3*4=15", [12, 15], [("multiply", 3, 4), ("sum_numbers", 1, 2, 12)]),
+        ("-5+8.0=3", [3], [("add", -5, 8)]),
+        ("560//10=56", [56, 56], [("divide", 560, 10), ("floor", 56)]),
+        ("2**10=1024", [1024], [("power", 2, 10)]),
+        ("7%4=3", [3], [("modulo", 7, 4)]),
+        ("12=12", [], []),
+    ],
+)
+def test_a_mark_becomes_calls_in_order(mark: str, results: list[float], calls: list[tuple[object, ...]]) -> None:
+    assert plan(f"so <<{mark}>>{mark}", results) == calls
+
+
+def test_a_rounded_number_of_the_text_stands_for_the_executed_one() -> None:
+    assert plan("<<3.33*6=20>>", [20], {3.33: 10 / 3}) == [("multiply", 10 / 3, 6)]
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [
+        "2+2",
+        "__import__('os')=1",
+        "a*2=4",
+        "2*=4",
+        "2+2=four",
+        "=4",
+        "(1,2)=3",
+        "2<3=1",
+        "2^3=8",
+        "'a'*3=1",
+        "True+1=2",
+        "[1]*2=2",
+        "1" + "+1" * 300 + "=301",
+    ],
+)
+def test_a_mark_that_is_no_arithmetic_is_refused_unevaluated(mark: str) -> None:
+    with pytest.raises(MarkError, match=r"^<<"):
+        split_marks(f"<<{mark}>>")
+
+
+def test_numbers_of_the_text() -> None:
+    assert [number(text) for text in ("1,250", " $5 ", ".5", "-3", "24.0")] == [1250, 5, 0.5, -3, 24]
+    for text in ("", "1e9", "five", "9" * 41, "1.2.3"):
+        with pytest.raises(MarkError):
+            number(text)

@@ -1,9 +1,10 @@
-"""mentor.data: JSON lines, tables, tasks and the GSM8K import's planning."""
+"""mentor.data: JSON lines, tables and tasks."""
 
 from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 
 from mentor.data import BadLine, Task, jsonl, read_jsonl, read_tasks, write_jsonl, write_table, write_tasks
 from mentor.data.atomic import atomic_file
-from mentor.data.marks import MarkError, number, operations, split_marks
 from mentor.data.tables import read_parquet
 from mentor.errors import DataError, InputError
 
@@ -199,9 +199,75 @@ def test_a_table_with_a_wrong_name_or_wrong_columns_is_refused(tmp_path: Path) -
         write_table(tmp_path / "t.parquet", {"a": [1], "b": [1, 2]})
     with pytest.raises(InputError, match="column a: the values have no common type"):
         write_table(tmp_path / "t.parquet", {"a": [1, "x"]})
-    (tmp_path / "bad.parquet").write_bytes(b"no parquet")
-    with pytest.raises(DataError, match="no readable Parquet file"):
-        list(read_parquet(tmp_path / "bad.parquet"))
+    with pytest.raises(InputError, match="column a: half a surrogate pair in a text: no UTF-8"):
+        write_table(tmp_path / "t.parquet", {"a": ["\ud800"]})
+    with pytest.raises(InputError, match=r"column a, row 1: Integer exceeds 64-bit range"):
+        write_table(tmp_path / "t.parquet", {"a": [{}, {"x": 2**70}]})
+    with pytest.raises(InputError, match=r"column '\\ud800': "):
+        write_table(tmp_path / "t.parquet", {"\ud800": [1]})
+    with pytest.raises(InputError, match=r"column 1: Dict key must be str"):
+        write_table(tmp_path / "t.parquet", {1: [1]})  # type: ignore[dict-item]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_parquet_file_is_read_or_refused(tmp_path: Path) -> None:
+    file = tmp_path / "t.parquet"
+    with pytest.raises(DataError, match="no such file"):
+        list(read_parquet(file))
+    write_table(file, [{"step": i, "text": "x" * i, "reference": {"answer": i}} for i in range(50)])
+    whole = file.read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 7):
+        for damaged in (whole[:place], whole[:place] + b"\xff\x80\x00" + whole[place + 3 :]):
+            file.write_bytes(damaged)
+            try:
+                list(read_parquet(file))
+            except DataError as error:
+                assert str(error).startswith(f"{file}: no readable Parquet file: ")
+                refused += 1
+    assert refused > len(whole) // 7
+
+
+@given(
+    tasks=st.lists(
+        st.builds(
+            Task,
+            id=st.uuids().map(str),
+            prompt=st.text(min_size=1).filter(str.strip),
+            tools=st.lists(st.text(), max_size=2).map(tuple),
+            reference=st.fixed_dictionaries(
+                {
+                    "answer": st.text(min_size=1).filter(str.strip) | st.integers(-(2**53), 2**53),
+                    "tool_calls": st.lists(
+                        st.fixed_dictionaries(
+                            {"name": st.text(), "arguments": st.dictionaries(st.text(), JSON, max_size=2)}
+                        ),
+                        max_size=2,
+                    ),
+                }
+            ),
+            meta=st.dictionaries(st.text(), JSON, max_size=2),
+        ),
+        unique_by=lambda task: task.id,
+        max_size=4,
+    )
+)
+def test_any_task_survives_both_formats(tmp_path_factory: pytest.TempPathFactory, tasks: list[Task]) -> None:
+    folder = tmp_path_factory.mktemp("tasks")
+    for ending in ("jsonl", "parquet"):
+        write_tasks(folder / f"t.{ending}", tasks)
+        assert list(read_tasks(folder / f"t.{ending}")) == tasks
+
+
+def test_reading_takes_the_memory_of_one_line(tmp_path: Path) -> None:
+    file = put(tmp_path, b'{"text": "' + b"x" * 50_000 + b'"}\n')
+    file.write_bytes(file.read_bytes() * 200)
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in read_jsonl(file)) == 200
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000 < file.stat().st_size
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -281,67 +347,3 @@ def test_openai_calls_and_unknown_keys_are_understood() -> None:
     task = Task.from_dict(row, default_id="7")
     assert task.reference["tool_calls"] == [{"name": "add", "arguments": {"a": 1}}]
     assert (task.id, task.meta) == ("7", {"level": 3})
-
-
-def plan(text: str, results: list[float], known: dict[float, float] | None = None) -> list[tuple[object, ...]]:
-    marks, _ = split_marks(text)
-    steps = operations(marks[0].expression, known or {})
-    found = []
-    try:
-        found.append(next(steps))
-        found.extend(map(steps.send, results))
-    except StopIteration:
-        pass
-    return [(step.tool, *step.operands) for step in found]
-
-
-@pytest.mark.parametrize(
-    ("mark", "results", "calls"),
-    [
-        ("48/2=24", [24], [("divide", 48, 2)]),
-        ("(2+3)*4=20", [5, 20], [("add", 2, 3), ("multiply", 5, 4)]),
-        ("100-50-30=20", [50, 20], [("subtract", 100, 50), ("subtract", 50, 30)]),
-        ("1+2+3*4=15", [12, 15], [("multiply", 3, 4), ("sum_numbers", 1, 2, 12)]),
-        ("-5+8.0=3", [3], [("add", -5, 8)]),
-        ("560//10=56", [56, 56], [("divide", 560, 10), ("floor", 56)]),
-        ("2**10=1024", [1024], [("power", 2, 10)]),
-        ("7%4=3", [3], [("modulo", 7, 4)]),
-        ("12=12", [], []),
-    ],
-)
-def test_a_mark_becomes_calls_in_order(mark: str, results: list[float], calls: list[tuple[object, ...]]) -> None:
-    assert plan(f"so <<{mark}>>{mark}", results) == calls
-
-
-def test_a_rounded_number_of_the_text_stands_for_the_executed_one() -> None:
-    assert plan("<<3.33*6=20>>", [20], {3.33: 10 / 3}) == [("multiply", 10 / 3, 6)]
-
-
-@pytest.mark.parametrize(
-    "mark",
-    [
-        "2+2",
-        "__import__('os')=1",
-        "a*2=4",
-        "2*=4",
-        "2+2=four",
-        "=4",
-        "(1,2)=3",
-        "2<3=1",
-        "2^3=8",
-        "'a'*3=1",
-        "True+1=2",
-        "[1]*2=2",
-        "1" + "+1" * 300 + "=301",
-    ],
-)
-def test_a_mark_that_is_no_arithmetic_is_refused_unevaluated(mark: str) -> None:
-    with pytest.raises(MarkError, match=r"^<<"):
-        split_marks(f"<<{mark}>>")
-
-
-def test_numbers_of_the_text() -> None:
-    assert [number(text) for text in ("1,250", " $5 ", ".5", "-3", "24.0")] == [1250, 5, 0.5, -3, 24]
-    for text in ("", "1e9", "five", "9" * 41, "1.2.3"):
-        with pytest.raises(MarkError):
-            number(text)

@@ -36,7 +36,8 @@ def write_table(path: str | Path, data: Mapping[str, Iterable[Any]] | Iterable[M
         The number of rows.
 
     Raises:
-        InputError: unknown ending, columns of unequal length, or a column whose values have no common type.
+        InputError: unknown ending, columns of unequal length, a column whose values have no common type, or a text
+            with half a surrogate pair.
         DataError: the folder is missing.
 
     Example:
@@ -86,6 +87,7 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> int:
     arrays = []
     fields = []
     for name, values in columns.items():
+        encode({name: None}, f"column {name!r}")
         as_json = any(_holds_object(value) for value in values)
         if as_json:
             values = [
@@ -94,7 +96,9 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> int:
             ]
         try:
             array = pa.array(values)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError) as error:
+        except UnicodeEncodeError:
+            raise InputError(f"column {name}: half a surrogate pair in a text: no UTF-8") from None
+        except (pa.ArrowException, OverflowError) as error:
             raise InputError(f"column {name}: the values have no common type: {error}") from None
         arrays.append(array)
         fields.append(pa.field(name, array.type, metadata=_JSON_COLUMN if as_json else None))
@@ -127,7 +131,7 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
                     yield row | {name: orjson.loads(row[name]) for name in encoded if row[name] is not None}
-    except (pa.ArrowInvalid, orjson.JSONDecodeError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:  # damaged pages, footers, JSON, UTF-8
         raise DataError(f"{path}: no readable Parquet file: {error}") from None
 
 
