@@ -1,0 +1,129 @@
+"""The reward function that TRL's ``GRPOTrainer`` calls, and the numbers that a step leaves behind.
+
+TRL hands over message lists and the dataset's columns; references and tool lists arrive as JSON text, because Arrow
+would unify their structs and fill every absent argument with ``None``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mentor.score import ScoreBatch, score_batch
+
+__all__ = ["RewardFunction", "StepSummary", "mark_truncated", "summarize"]
+
+Messages = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSummary:
+    """What one batch of rollouts came to.
+
+    Attributes:
+        reward: Mean reward.
+        accuracy: Share of right answers.
+        tool_validity: Share of rollouts that called a tool and whose calls were all valid. Rollouts whose reference
+            calls nothing need no call. Silence earns nothing, else a policy that never calls would look flawless.
+        alignment_f1: Mean F1 of the calls against the reference's, arguments included.
+        calls: Calls per rollout.
+        truncated: Share of rollouts cut off by the budget.
+    """
+
+    reward: float
+    accuracy: float
+    tool_validity: float
+    alignment_f1: float
+    calls: float
+    truncated: float
+
+
+def summarize(scores: ScoreBatch) -> StepSummary:
+    """Average a batch's components; see :class:`StepSummary`."""
+    parts = scores.components
+    needs_call = parts["reference_calls"] > 0
+    valid = (parts["valid"] > 0) & (parts["bad_calls"] == 0) & ((parts["calls"] > 0) | ~needs_call)
+    return StepSummary(
+        reward=float(np.mean(scores.reward)),
+        accuracy=float(np.mean(parts["correct"])),
+        tool_validity=float(np.mean(valid)),
+        alignment_f1=float(np.mean(parts["alignment_f1"])),
+        calls=float(np.mean(parts["calls"])),
+        truncated=1.0 - float(np.mean(parts["finished"])),
+    )
+
+
+def mark_truncated(messages: Messages, *, truncated: bool) -> Messages:
+    """Return the messages, with the last assistant message marked ``finish_reason: length`` if it was cut off."""
+    if not truncated:
+        return messages
+    marked = list(messages)
+    for at in range(len(marked) - 1, -1, -1):
+        if marked[at].get("role") == "assistant":
+            marked[at] = {**marked[at], "finish_reason": "length"}
+            return marked
+    return [*marked, {"role": "assistant", "content": "", "finish_reason": "length"}]
+
+
+@dataclass
+class RewardFunction:
+    """A preset of :func:`mentor.score_batch` in the shape that TRL calls.
+
+    The dataset needs the columns ``reference`` (JSON of ``{answer, tool_calls}``) and ``offered`` (JSON list of tool
+    names or schemas); a call of a tool that its own row does not offer is invalid, even if another row offers it.
+
+    Attributes:
+        preset: Name of the reward (arXiv 2510.18383, section 3 and its ablations).
+        ends: Token ids that end a completion; one that ends otherwise was cut off.
+        on_scores: Called with (scores, messages, the dataset's columns) after every batch.
+        last: Summary of the last batch.
+    """
+
+    preset: str
+    ends: Collection[int] = ()
+    on_scores: Callable[[ScoreBatch, list[Messages], dict[str, Any]], None] | None = None
+    last: StepSummary | None = field(default=None, init=False)
+
+    @property
+    def __name__(self) -> str:
+        """TRL's name of the reward column."""
+        return f"{self.preset}_reward"
+
+    def __call__(
+        self,
+        completions: list[Messages],
+        reference: Sequence[str],
+        offered: Sequence[str],
+        completion_ids: Sequence[Sequence[int]] | None = None,
+        **columns: Any,
+    ) -> list[float]:
+        """Score one batch.
+
+        Args:
+            completions: Message lists, as TRL parsed them.
+            reference: One JSON text per rollout.
+            offered: One JSON text per rollout.
+            completion_ids: Token ids, to tell finished from cut off; without them every rollout counts as finished.
+            columns: Whatever else TRL passes.
+
+        Returns:
+            One reward per rollout.
+        """
+        rollouts = completions
+        if completion_ids is not None and self.ends:
+            cut = [not ids or ids[-1] not in self.ends for ids in completion_ids]
+            rollouts = [mark_truncated(m, truncated=flag) for m, flag in zip(completions, cut, strict=True)]
+        scores = score_batch(
+            rollouts,
+            [json.loads(text) for text in reference],
+            reward=self.preset,
+            tools=[json.loads(text) for text in offered],
+        )
+        self.last = summarize(scores)
+        if self.on_scores is not None:
+            self.on_scores(scores, rollouts, {"reference": reference, **columns})
+        return [float(value) for value in scores.reward]
