@@ -1,0 +1,1 @@
+"""Models and tokenizers: built from scratch, or loaded and checked."""

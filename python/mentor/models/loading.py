@@ -1,0 +1,87 @@
+"""Load a local causal language model, after checking that TRL's tool loop can use it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mentor.errors import ModelError
+
+__all__ = ["check_tokenizer", "load_model", "load_tokenizer"]
+
+
+def load_tokenizer(folder: str) -> Any:
+    """Load a tokenizer and make it ready for tool calls.
+
+    Args:
+        folder: A local transformers model.
+
+    Returns:
+        The tokenizer, padding on the left, with a way to parse responses and a template that fits training.
+
+    Raises:
+        ModelError: It cannot be loaded, or its chat template knows no tools.
+    """
+    from transformers import AutoTokenizer
+
+    if not (Path(folder) / "config.json").is_file():
+        raise ModelError(f"model {folder!r}: no config.json there; a folder saved by save_pretrained is wanted")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"model {folder!r}: its tokenizer cannot be loaded: {_first_line(error)}") from None
+    check_tokenizer(tokenizer, folder)
+    return tokenizer
+
+
+def check_tokenizer(tokenizer: Any, folder: str) -> None:
+    """Check a tokenizer's chat template and complete it for training, in place.
+
+    Raises:
+        ModelError: The template is missing, knows no tools, or TRL can neither parse nor train with it.
+    """
+    from trl.chat_template_utils import add_response_schema, get_training_chat_template, supports_tool_calling
+
+    if tokenizer.chat_template is None:
+        raise ModelError(
+            f"model {folder!r}: its tokenizer has no chat template; an instruct model with tools is wanted"
+        )
+    if not supports_tool_calling(tokenizer):
+        raise ModelError(f"model {folder!r}: its chat template cannot show tool calls and their results")
+    if getattr(tokenizer, "response_template", None) is None and getattr(tokenizer, "response_schema", None) is None:
+        try:
+            add_response_schema(tokenizer)
+        except ValueError:
+            raise ModelError(
+                f"model {folder!r}: its chat template is unknown to TRL; set tokenizer.response_template and save again"
+            ) from None
+    try:
+        patched = get_training_chat_template(tokenizer)
+    except ValueError:
+        raise ModelError(
+            f"model {folder!r}: its chat template is not prefix-preserving or has no {{% generation %}} markers"
+        ) from None
+    if patched is not None:
+        tokenizer.chat_template = patched
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token
+
+
+def load_model(folder: str) -> Any:
+    """Load the weights: bfloat16 on a GPU, float32 on a CPU.
+
+    Raises:
+        ModelError: They cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype)
+    except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
+        raise ModelError(f"model {folder!r}: cannot be loaded: {_first_line(error)}") from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

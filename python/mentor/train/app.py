@@ -1,0 +1,53 @@
+"""``python -m mentor.train``: exit codes and the last word of every error.
+
+0: done. 1: the run broke off (a full disk, a host failure). 2: the configuration, the model or the data cannot be used;
+nothing was started. 130: stopped by Ctrl-C; a checkpoint remains.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from mentor.config import parse_config
+from mentor.errors import ConfigError, DataError, InputError, MentorError, ModelError
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    try:
+        request = parse_config(sys.argv[1:] if argv is None else argv)
+    except ConfigError as error:
+        return _fail(str(error), 2)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    try:
+        from mentor.train.pipeline import run
+        from mentor.train.progress import Reporter
+        from mentor.train.signals import Interrupted
+    except ImportError as error:
+        return _fail(f"training needs the extra: pip install 'mentor-rs[train]' ({error})", 2)
+    reporter = Reporter()
+    try:
+        run(request, reporter)
+    except (ConfigError, ModelError, DataError, InputError) as error:
+        return _fail(str(error), 2)
+    except (Interrupted, KeyboardInterrupt):
+        folder = reporter.folder
+        where = f"; go on with: python -m mentor.train --resume {folder}" if folder else ""
+        sys.stderr.write(f"stopped{where}\n")
+        return 130
+    except MentorError as error:
+        return _fail(str(error), 1)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        return _fail(f"cannot write {place}{error.strerror or error}; earlier checkpoints are kept", 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return code

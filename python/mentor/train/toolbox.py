@@ -1,0 +1,144 @@
+"""The tools of a run, and the tasks that offer them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mentor.tools
+from mentor.config import TrainConfig
+from mentor.data import read_tasks
+from mentor.errors import ConfigError, DataError, InputError
+from mentor.suites import SPLITS, make_tasks
+
+__all__ = ["TaskSets", "Toolbox", "load_tasks", "open_toolbox", "to_columns"]
+
+
+@dataclass(frozen=True)
+class Toolbox:
+    """Tools that run in the sandbox.
+
+    Attributes:
+        names: Their names, in the order that the template shows.
+        schemas: Their JSON schemas, same order.
+        functions: Typed callables for TRL's ``tools=``, same order.
+    """
+
+    names: list[str]
+    schemas: list[dict[str, Any]]
+    functions: list[Callable[..., Any]]
+
+    def call(self, name: str, arguments: dict[str, Any]) -> Any:
+        """Run one tool; used to execute references."""
+        return self.functions[self.names.index(name)](**arguments)
+
+
+@dataclass(frozen=True)
+class TaskSets:
+    """Tasks to train on and the splits to evaluate on; rows have ``id``, ``messages``, ``tools``, ``reference``."""
+
+    train: list[dict[str, Any]]
+    splits: dict[str, list[dict[str, Any]]]
+
+
+def open_toolbox() -> Toolbox:
+    """Open the arithmetic tools."""
+    tools = mentor.tools.arithmetic()
+    return Toolbox(names=list(tools.names), schemas=list(tools.schemas), functions=list(tools.functions()))
+
+
+def load_tasks(config: TrainConfig, toolbox: Toolbox) -> TaskSets:
+    """Read or make all tasks of a run, and check that every offered tool can run.
+
+    With ``dataset``, the last tenth of the file (at most ``eval_tasks`` rows) is held out as ``in_domain``; the
+    out-of-domain splits stay the arithmetic suite's.
+
+    Raises:
+        DataError: A row is unusable, or the file is too short.
+        ConfigError: A row offers a tool that nothing can run.
+    """
+    draw: dict[str, Any] = {"tools": toolbox.names, "call": toolbox.call}
+    if config.dataset is not None:
+        rows = _read(config.dataset, toolbox)
+        held = min(_known(config.eval_tasks), max(1, len(rows) // 10))
+        train, inside = rows[:-held], rows[-held:]
+        if not train:
+            raise DataError(f"{config.dataset}: at least 2 rows are wanted, found {len(rows)}")
+        train = train[: _known(config.train_tasks)]
+        seen: set[str] = set()
+    else:
+        space = SPLITS["in_domain"]
+        made = make_tasks(space, _known(config.train_tasks), seed=config.seed, prefix="train", **draw)
+        seen = {task["prompt"] for task in made}
+        train = [_row(task) for task in made]
+        tests = make_tasks(space, _known(config.eval_tasks), seed=_EVAL_SEED, exclude=seen, prefix="in_domain", **draw)
+        inside = [_row(task) for task in tests]
+    splits = {"in_domain": inside}
+    for name, split in SPLITS.items():
+        if name != "in_domain":
+            tasks = make_tasks(split, _known(config.eval_tasks), seed=_EVAL_SEED, exclude=seen, prefix=name, **draw)
+            splits[name] = [_row(task) for task in tasks]
+    return TaskSets(train=train, splits=splits)
+
+
+_EVAL_SEED = 1_000_003
+"""Seed of the evaluation tasks: the same for all runs, so that seeds and methods are measured on equal terms."""
+
+
+def to_columns(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Turn tasks into dataset rows; whatever is nested goes in as JSON text, which Arrow leaves alone."""
+    return [
+        {
+            "prompt": list(row["messages"]),
+            "task_id": row["id"],
+            "reference": json.dumps(row["reference"]),
+            "offered": json.dumps(list(row["tools"])),
+        }
+        for row in rows
+    ]
+
+
+def _row(task: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": task["id"],
+        "messages": [{"role": "user", "content": task["prompt"]}],
+        "tools": list(task["tools"]),
+        "reference": task["reference"],
+    }
+
+
+def _read(path: str, toolbox: Toolbox) -> list[dict[str, Any]]:
+    rows = []
+    for task in read_tasks(Path(path)):
+        names = list(_names(task.tools)) or toolbox.names
+        for name in names:
+            if name not in toolbox.names:
+                raise ConfigError(
+                    f"{path}: task {task.id!r} offers the tool {name!r}, which nothing can run; "
+                    f"known: {', '.join(toolbox.names)}"
+                )
+        tools = list(task.tools) or list(toolbox.names)
+        rows.append({"id": task.id, "messages": task.messages, "tools": tools, "reference": _plain(task.reference)})
+    if not rows:
+        raise DataError(f"{path}: no tasks in it")
+    return rows
+
+
+def _names(tools: Sequence[Any]) -> Iterable[str]:
+    for tool in tools:
+        yield tool if isinstance(tool, str) else str(tool.get("function", tool).get("name"))
+
+
+def _plain(reference: Mapping[str, Any]) -> dict[str, Any]:
+    calls = [{"name": call["name"], "arguments": dict(call["arguments"])} for call in reference.get("tool_calls") or ()]
+    return {"answer": str(reference["answer"]), "tool_calls": calls}
+
+
+def _known(value: int | None) -> int:
+    """A field that :func:`mentor.config.resolve` has set."""
+    if value is None:
+        raise InputError("the configuration is not resolved; call mentor.config.resolve first")
+    return value
