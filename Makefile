@@ -23,7 +23,7 @@ tools:
 	@command -v $(PYTHON) >/dev/null || { echo 'mentor-rs: no $(PYTHON) found; install Python 3.10 or newer, with venv' >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { echo 'mentor-rs: Python 3.10 or newer is needed; name one with PYTHON=...' >&2; exit 1; }
 	@command -v cargo >/dev/null || { echo 'mentor-rs: no Rust toolchain (cargo) found; install Rust 1.95 or newer with rustup' >&2; exit 1; }
-	@command -v cc >/dev/null || { echo 'mentor-rs: no C compiler (cc) found; install gcc or clang (Debian: apt-get install build-essential)' >&2; exit 1; }
+	@command -v cc >/dev/null || { echo 'mentor-rs: no C compiler (cc) found; install gcc or clang (Debian: build-essential)' >&2; exit 1; }
 
 $(VENV)/.base: pyproject.toml constraints.txt | tools
 	@echo 'Making the virtual environment $(VENV)'

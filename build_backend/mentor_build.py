@@ -20,7 +20,7 @@ def missing_tools() -> list[str]:
     if not shutil.which("cargo"):
         lines.append("mentor-rs: no Rust toolchain (cargo) found; install Rust 1.95 or newer with rustup")
     if not any(shutil.which(cc) for cc in (os.environ.get("CC"), "cc", "gcc", "clang") if cc):
-        lines.append("mentor-rs: no C compiler (cc) found; install gcc or clang (Debian: apt-get install build-essential)")
+        lines.append("mentor-rs: no C compiler (cc) found; install gcc or clang (Debian: build-essential)")
     if not os.environ.get("MENTOR_GUEST") and not (shutil.which("componentize-py") or find_spec("componentize_py")):
         lines.append(
             "mentor-rs: componentize-py not found; `pip install componentize-py==0.25.1`, "

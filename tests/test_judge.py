@@ -34,7 +34,9 @@ def test_native_verdicts_agree_with_the_official_judge() -> None:
 
 def test_the_fallback_agrees_with_the_official_judge_nearly_always() -> None:
     verdicts = mentor.judge_batch([row["pred"] for row in TABLE], [row["gold"] for row in TABLE])
-    other = [(r["gold"], r["pred"]) for v, r in zip(verdicts, TABLE, strict=True) if (v == "equal") != r["official_judge"]]
+    other = [
+        (r["gold"], r["pred"]) for v, r in zip(verdicts, TABLE, strict=True) if (v == "equal") != r["official_judge"]
+    ]
     # Where the official judge takes the last number of a text, or misses an equality, we do not follow it.
     assert sorted(other) == [
         ("0.50", "50\\%"),

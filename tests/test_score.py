@@ -80,7 +80,9 @@ def test_every_form_of_a_rollout_and_a_reference_scores_alike() -> None:
 
 
 def test_what_a_score_says() -> None:
-    text = f"é {CALL} {CALL.replace('add', 'ad')}<tool_call>{{</tool_call>{END}\n<|im_start|>assistant\n\\boxed{{4}}{END}"
+    text = (
+        f"é {CALL} {CALL.replace('add', 'ad')}<tool_call>{{</tool_call>{END}\n<|im_start|>assistant\n\\boxed{{4}}{END}"
+    )
     scores = mentor.score_batch([text], [REF], tools=TOOLS)
     score = scores[0]
     raw = text.encode()
@@ -233,7 +235,9 @@ def test_threads_callers_and_batch_order_change_nothing(golden: list[dict]) -> N
     rollouts, refs = [row["rollout"] for row in golden], [row["reference"] for row in golden]
     want = mentor.score_batch(rollouts, refs, tools=TOOLS, threads=1).reward
     with ThreadPoolExecutor(4) as pool:
-        for got in pool.map(lambda n: mentor.score_batch(rollouts, refs, tools=TOOLS, threads=n).reward, [1, 2, 3, 4] * 3):
+        for got in pool.map(
+            lambda n: mentor.score_batch(rollouts, refs, tools=TOOLS, threads=n).reward, [1, 2, 3, 4] * 3
+        ):
             assert got.tobytes() == want.tobytes()
     order = np.random.default_rng(0).permutation(len(golden))
     shuffled = mentor.score_batch([rollouts[i] for i in order], [refs[i] for i in order], tools=TOOLS)
@@ -302,7 +306,9 @@ json_values = st.recursive(
 )
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(["role", "content", "tool_calls", "name", "x"]), json_values), max_size=4))
+@given(
+    st.lists(st.dictionaries(st.sampled_from(["role", "content", "tool_calls", "name", "x"]), json_values), max_size=4)
+)
 def test_any_messages_give_a_bounded_reward(messages: list[dict]) -> None:
     scores = mentor.score_batch([messages], [REF], tools=TOOLS, judge="native")
     assert 0.0 <= scores.reward[0] <= 1.1

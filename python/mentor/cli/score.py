@@ -27,9 +27,15 @@ SHOWN_BAD_LINES = 5
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("-r", "--reward", default="mentor", show_default=True, help="mentor, overlap, valid, f1, sparse or strict.")
-@click.option("-t", "--tools", help="Names of the offered tools, with commas between; without it each row's own `tools`.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the scores to this .jsonl or .parquet file.")
+@click.option(
+    "-r", "--reward", default="mentor", show_default=True, help="mentor, overlap, valid, f1, sparse or strict."
+)
+@click.option(
+    "-t", "--tools", help="Names of the offered tools, with commas between; without it each row's own `tools`."
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Write the scores to this .jsonl or .parquet file."
+)
 @click.option(
     "--judge",
     type=click.Choice(["auto", "native", "math-verify"]),
@@ -59,8 +65,8 @@ def score(
     """Score the rollouts of a JSON lines FILE against their references and print a summary.
 
     Each line is an object with `rollout` (text in chat markup, or a list of messages; `completion` and `messages` are
-    read as well), `reference` ({"answer": ..., "tool_calls": [...]}) and, where you like, `id` and `tools`. Ctrl-C stops
-    after the current batch; what was scored is kept.
+    read as well), `reference` ({"answer": ..., "tool_calls": [...]}) and, where you like, `id` and `tools`. Ctrl-C
+    stops after the current batch; what was scored is kept.
 
     Example: mentor score rollouts.jsonl -o scores.parquet
     """
@@ -78,8 +84,10 @@ def score(
     console = Console(stderr=True)
     names = None if tools is None else [name.strip() for name in tools.split(",") if name.strip()]
     options = {"reward": reward, "judge": judge, "budget_ms": budget_ms, "threads": threads}
-    run = _Run(file, on_error, names, options, lambda bad: console.print(f"left out: {bad}", style="yellow", markup=False))
-    with _interruptible(run), _progress(console, file) as advance:
+    run = _Run(
+        file, on_error, names, options, lambda bad: console.print(f"left out: {bad}", style="yellow", markup=False)
+    )
+    with _Interruptible(run), _Progress(console, file) as advance:
         rows = run.rows(advance)
         if output is None:
             for _ in rows:
@@ -217,7 +225,7 @@ def _check_tools(tools: Any) -> None:
         raise InputError("`tools` must be a list of names or tool schemas")
 
 
-class _interruptible:  # noqa: N801  (reads as a verb)
+class _Interruptible:
     """The first Ctrl-C ends the run after the current batch, the second at once."""
 
     def __init__(self, run: _Run) -> None:
@@ -229,19 +237,19 @@ class _interruptible:  # noqa: N801  (reads as a verb)
     def __exit__(self, *_: object) -> None:
         signal.signal(signal.SIGINT, self.before)
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         self.run.interrupted = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class _progress:  # noqa: N801
+class _Progress:
     """A progress bar in bytes of the file, on a terminal only."""
 
     def __init__(self, console: Any, file: Path) -> None:
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("scoring"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=console, transient=True)
+        self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
         self.total = file.stat().st_size if file.is_file() else None
 
     def __enter__(self) -> Callable[[int], None]:

@@ -90,25 +90,25 @@ def score_batch(
     *,
     reward: str = "mentor",
     tools: Any = None,
-    format: str = "auto",  # noqa: A002  (the field's word)
+    format: str = "auto",
     judge: Literal["auto", "native", "math-verify"] = "auto",
     budget_ms: int = DEFAULT_BUDGET_MS,
     threads: int | None = None,
 ) -> ScoreBatch:
-    """Parses, aligns and scores N rollouts against their references, in parallel, with the GIL released.
+    r"""Parses, aligns and scores N rollouts against their references, in parallel, with the GIL released.
 
     Bad rollouts are data: they get a low score and named defects. Bad references are the caller's mistake and raise.
 
     Args:
         rollouts: N rollouts: text in chat markup (``str``, or ``bytes`` in UTF-8), as the policy and the environment
-            wrote it, end-of-turn token included; or lists of message dicts (OpenAI, TRL), or the JSON bytes of one. Only
-            assistant messages count; a last one with ``"finish_reason": "length"`` counts as truncated.
-        refs: N references (:class:`Reference`, dicts, teacher trajectories, JSON). The same object may stand for a whole
-            group; it is read once.
+            wrote it, end-of-turn token included; or lists of message dicts (OpenAI, TRL), or the JSON bytes of one.
+            Only assistant messages count; a last one with ``"finish_reason": "length"`` counts as truncated.
+        refs: N references (:class:`Reference`, dicts, teacher trajectories, JSON). The same object may stand for a
+            whole group; it is read once.
         reward: A preset of the paper's (arXiv 2510.18383): ``mentor``, its ablations ``overlap``, ``valid`` and ``f1``,
             or the baselines ``sparse`` and ``strict``.
-        tools: The offered tools: names, schemas, or a ToolSet; one list for all rows, or one per row. ``None`` uses each
-            reference's own ``tools``; without those every name counts as offered.
+        tools: The offered tools: names, schemas, or a ToolSet; one list for all rows, or one per row. ``None`` uses
+            each reference's own ``tools``; without those every name counts as offered.
         format: How tool calls are written in text: ``hermes``, or ``auto`` to recognise it.
         judge: ``auto`` asks math-verify where the native judge cannot decide, ``native`` counts such answers as wrong,
             ``math-verify`` asks for all.
@@ -125,9 +125,9 @@ def score_batch(
         JudgeError: math-verify is needed and its worker processes cannot be started.
 
     Example:
-        >>> call = '<tool_call>\\n{"name": "add", "arguments": {"a": 1, "b": 2}}\\n</tool_call><|im_end|>'
-        >>> result = "\\n<|im_start|>user\\n<tool_response>\\n3\\n</tool_response><|im_end|>"
-        >>> answer = "\\n<|im_start|>assistant\\nThe answer is \\\\boxed{3}.<|im_end|>"
+        >>> call = '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call><|im_end|>'
+        >>> result = "\n<|im_start|>user\n<tool_response>\n3\n</tool_response><|im_end|>"
+        >>> answer = "\n<|im_start|>assistant\nThe answer is \\boxed{3}.<|im_end|>"
         >>> refs = [{"answer": "3", "tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}]
         >>> score_batch([call + result + answer], refs, tools=["add"]).reward.tolist()
         [1.1]
@@ -140,7 +140,9 @@ def score_batch(
     inputs = [_rollout(at, rollout) for at, rollout in enumerate(_rows("rollouts", rollouts))]
     prepared = _references(_rows("refs", refs))
     if len(inputs) != len(prepared):
-        raise InputError(f"score_batch: {len(inputs)} rollouts but {len(prepared)} refs; give one reference per rollout")
+        raise InputError(
+            f"score_batch: {len(inputs)} rollouts but {len(prepared)} refs; give one reference per rollout"
+        )
     scores = _core.score(inputs, prepared, _tools(tools, len(inputs)), reward, threads)
     if judge != "native":
         rows = scores.undecided() if judge == "auto" else scores.answers()
@@ -170,7 +172,8 @@ def _rollout(at: int, rollout: Any) -> Any:
     if isinstance(rollout, Sequence):
         return _messages(at, rollout)
     raise InputTypeError(
-        f"score_batch: rollouts[{at}] must be text, a list of messages, or JSON bytes of one, got {type(rollout).__name__}"
+        f"score_batch: rollouts[{at}] must be text, a list of messages, or JSON bytes of one, "
+        f"got {type(rollout).__name__}"
     )
 
 
@@ -225,7 +228,9 @@ def _tools(tools: Any, rows: int) -> list[_core.PreparedTools | None]:
     if all(isinstance(tool, str | Mapping) for tool in tools):
         return [_prepared_tools("tools", tools)] * rows
     if len(tools) != rows:
-        raise InputError(f"score_batch: {rows} rollouts but {len(tools)} lists of tools; give one for all, or one per row")
+        raise InputError(
+            f"score_batch: {rows} rollouts but {len(tools)} lists of tools; give one for all, or one per row"
+        )
     known: dict[int, _core.PreparedTools | None] = {}
     for at, row in enumerate(tools):
         if id(row) not in known:

@@ -1,8 +1,8 @@
 """The answer judge: native where that decides, math-verify in worker processes for the rest.
 
 The workers are plain child processes that talk over pipes. Unlike a pool of ``multiprocessing`` they need no
-``if __name__ == "__main__"`` in the user's script, can be started from any thread and from daemonic processes, and can be
-killed at the end of a pair's budget whatever the library is doing.
+``if __name__ == "__main__"`` in the user's script, can be started from any thread and from daemonic processes, and can
+be killed at the end of a pair's budget whatever the library is doing.
 """
 
 from __future__ import annotations
@@ -61,12 +61,13 @@ def judge_batch(
     fallback: Literal["math-verify"] | None = "math-verify",
     budget_ms: int = DEFAULT_BUDGET_MS,
 ) -> Verdicts:
-    """Judges whether predicted answers equal gold answers.
+    r"""Judges whether predicted answers equal gold answers.
 
     Args:
-        predictions: N predicted answers, without the ``\\boxed{}`` around them.
+        predictions: N predicted answers, without the ``\boxed{}`` around them.
         golds: N gold answers.
-        fallback: Who judges the pairs that the native judge leaves undecided: ``"math-verify"``, or ``None`` for nobody.
+        fallback: Who judges the pairs that the native judge leaves undecided: ``"math-verify"``, or ``None`` for
+            nobody.
         budget_ms: Milliseconds that the fallback may take for one pair; then it is killed and the pair is undecided.
 
     Returns:

@@ -19,9 +19,9 @@ class Reference:
     ``score_batch`` takes plain dicts as well; a ``Reference`` saves reading them again.
 
     Args:
-        source: A dict ``{"answer": ..., "tool_calls": [{"name": ..., "arguments": {...}}], "tools": [...]}`` (``tools``,
-            the names or schemas of the offered tools, may be left out), a whole teacher trajectory as a list of
-            messages, or the JSON of either.
+        source: A dict ``{"answer": ..., "tool_calls": [{"name": ..., "arguments": {...}}], "tools": [...]}``
+            (``tools``, the names or schemas of the offered tools, may be left out), a whole teacher trajectory as a
+            list of messages, or the JSON of either.
 
     Raises:
         InputError: The reference has no answer, or a field has the wrong shape; the message names the field.
