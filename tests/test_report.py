@@ -153,7 +153,7 @@ def test_the_page_says_what_was_trained_and_what_it_brought(tmp_path: Path) -> N
         assert part in text
     for split in SPLITS:
         assert split in text
-    assert "128 11.0 % 7 % to 18 % 86.0 % 79 % to 91 % +75.0 % +65 % to +82 %" in text
+    assert "128 11.0 % 7 % to 18 % 86.0 % 79 % to 91 % +75.0 +65 to +82" in text
     assert "Duration 0:02:02" in text
     assert "What is missing" not in text
     assert found.tags.count("figure") == 7 + 2
@@ -186,6 +186,17 @@ def test_curves_take_their_colours_from_the_page(tmp_path: Path) -> None:
     assert "var(--muted)" in svg
     assert re.findall(r"#[0-9a-f]{6}", svg) == []
     assert "<text" in svg
+
+
+def test_the_step_time_may_have_trls_name() -> None:
+    curve = draw_phases([{"phase": "grpo", "step": i, "step_time": 2.5} for i in range(3)])[0].curves[0]
+    assert (curve.title, curve.last) == ("Step time", 2.5)
+
+
+def test_a_model_that_the_preset_chooses_is_called_so(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    (folder / "config.yaml").write_text("preset: tiny\nmodel: null\n")
+    assert "Model the preset's" in " ".join(page(folder).text.split())
 
 
 def test_rollouts_stand_beside_their_references(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ _PANELS = (
     ("step_time_s", "Step time", "seconds"),
 )
 _RATES = ("accuracy", "tool_validity", "alignment_f1")
+_ALIASES = {"step_time_s": "step_time"}  # TRL's own name, without the unit
 _TITLES = {
     "grpo": "Reinforcement learning (GRPO)",
     "sft": "Supervised fine-tuning",
@@ -85,7 +86,7 @@ def _points(rows: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, fl
     """(step, value) where both can be drawn; of a step logged twice (after a resume) the later one."""
     points = {}
     for index, row in enumerate(rows):
-        step, value = number(row.get("step"), float(index)), number(row.get(key))
+        step, value = number(row.get("step"), float(index)), number(row.get(key, row.get(_ALIASES.get(key, key))))
         if abs(step) < _DRAWN and abs(value) < _DRAWN:
             points[step] = value
     ordered = sorted(points.items())

@@ -128,14 +128,14 @@ def _all(run: Run) -> list[dict[str, Any]]:
     return list(run.evaluations.values())
 
 
-def percent(value: float, *, sign: bool = False, digits: int = 1) -> str:
+def percent(value: float, *, digits: int = 1) -> str:
     """A share as per cent, a dash for NaN.
 
     Example:
-        >>> [percent(value, sign=True).split() for value in (0.125, 0.5)]
-        [['+12.5', '%'], ['+50.0', '%']]
+        >>> [percent(value).split() for value in (0.125, 0.5)]
+        [['12.5', '%'], ['50.0', '%']]
     """
     if not math.isfinite(value):
         return "\N{EN DASH}"
-    text = f"{100 * value:{'+' if sign else ''}.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    text = f"{100 * value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
     return f"{text}\N{NO-BREAK SPACE}%"

@@ -148,6 +148,8 @@ def _facts(run: Run) -> list[tuple[str, str]]:
         value = _find(run.config, key)
         if value is not None and title not in facts:
             facts[title] = str(value)
+    if "model" in run.config and "Model" not in facts:
+        facts["Model"] = "the preset's"
     seconds = sum(_phase_seconds(run).values())
     if seconds > 0:
         facts["Duration"] = str(timedelta(seconds=round(seconds)))
