@@ -112,7 +112,7 @@ def read_tasks(
         >>> import tempfile
         >>> file = Path(tempfile.mkdtemp(), "tasks.jsonl")
         >>> _ = file.write_text('{"prompt": "2 + 2?", "reference": {"answer": "4", "tool_calls": {}}}')
-        >>> list(read_tasks(file))
+        >>> list(read_tasks(file))  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         mentor.errors.DataError: ...tasks.jsonl:1: reference.tool_calls: a list is wanted, found an object
     """
