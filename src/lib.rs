@@ -6,7 +6,8 @@ pub mod batch;
 pub mod reward;
 pub mod trajectory;
 
-// pub mod error;
+#[cfg(feature = "sandbox")]
+pub mod error;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 

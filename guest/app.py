@@ -1,0 +1,176 @@
+"""The guest: runs untrusted programs and tool calls, and answers with JSON.
+
+Everything at module level happens while the guest is built and ends in the memory snapshot. A program may damage any of
+it, so the host trusts nothing that comes from here; a fresh instance starts from the snapshot again.
+"""
+
+import ast
+import gc
+import json
+import linecache
+import random
+import sys
+import traceback
+import types
+
+import stdlib
+import streams
+from wit_world import exports
+from wit_world.exports import runner
+
+MISSING = stdlib.keep()
+streams.install_event_loop()
+
+_MESSAGE = 4_000
+_TRACEBACK = 8_000
+_FRAMES = 50
+
+_max_value = 1 << 20
+_streams = streams.Streams(live=False)
+_main = types.ModuleType("__main__")
+
+
+def _cut(text, size):
+    return text if len(text) <= size else text[: size - 3] + "..."
+
+
+def _clean(text):
+    """Lone surrogates have no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _show(value):
+    try:
+        return _clean(_cut(repr(value), min(_max_value, 100_000)))
+    except Exception as error:
+        return f"<{type(value).__name__} without a repr: {type(error).__name__}>"
+
+
+def _as_json(value):
+    """JSON of a value, or none and why not."""
+    if value is None:
+        return "null", None
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except Exception as error:
+        return None, f"{type(error).__name__}: {_cut(str(error), 200)}"
+    if len(text) > _max_value:
+        return None, f"{len(text)} bytes of JSON; the limit is {_max_value}"
+    return text, None
+
+
+def _user_frames(tb):
+    """The traceback without the guest's own frames at its top."""
+    while tb is not None and tb.tb_frame.f_globals is globals():
+        tb = tb.tb_next
+    return tb
+
+
+def _fault(error):
+    kind = "exception"
+    if isinstance(error, streams.OutputLimit):
+        _streams.renew()
+        return runner.Fault("output-limit", "", "", "")
+    if isinstance(error, MemoryError):
+        kind = "memory-limit"
+    try:
+        message = _clean(_cut(str(error), _MESSAGE))
+    except BaseException:
+        message = ""
+    try:
+        tb = _user_frames(error.__traceback__)
+        trace = "".join(traceback.format_exception(type(error), error, tb, limit=-_FRAMES))
+        trace = _clean(trace if len(trace) <= _TRACEBACK else "..." + trace[-_TRACEBACK:])
+    except BaseException:
+        trace = ""
+    return runner.Fault(kind, type(error).__name__, message, trace)
+
+
+def _answer(action, result_must_be_json):
+    _streams.open()
+    fault = text = shown = None
+    try:
+        try:
+            value = action()
+        except SystemExit as error:
+            if error.code not in (None, 0):
+                raise
+            value = None
+        text, problem = _as_json(value)
+        if result_must_be_json:
+            if problem:
+                fault = runner.Fault("bad-result", "", f"the result is not JSON: {problem}", "")
+        elif value is not None:
+            shown = _show(value)
+    except BaseException as error:
+        fault = _fault(error)
+    try:
+        _streams.finish()
+    except BaseException as error:
+        fault = fault or _fault(error)
+    return runner.Answer(text, shown, fault)
+
+
+class Runner(exports.Runner):
+    """What the host calls."""
+
+    def prepare(self):
+        _walk(self)
+        _forget()
+
+    def start(self, seed, max_value):
+        global _max_value
+        _max_value = max_value
+        random.seed(seed)
+
+    def run(self, source, filename):
+        def action():
+            sys.argv = [filename]
+            linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+            tree = ast.parse(source, filename)
+            last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+            exec(compile(tree, filename, "exec", dont_inherit=True), _main.__dict__)
+            if last is None:
+                return None
+            return eval(compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), _main.__dict__)
+
+        return _answer(action, result_must_be_json=False)
+
+    def call(self, name, arguments):
+        tool = _main.__dict__.get(name)
+        if not callable(tool):
+            return runner.Answer(None, None, runner.Fault("unknown-tool", "", f"unknown tool {name!r}", ""))
+        return _answer(lambda: tool(**json.loads(arguments)), result_must_be_json=True)
+
+
+def _walk(guest):
+    """Goes the way of a usual program."""
+    guest.start(0, 1 << 20)
+    answer = guest.run("import math\nprint('x')\ndef f(x):\n    return math.sqrt(x)\n[f(4), {'a': 1}]", "<code>")
+    assert answer.value_json == '[2.0, {"a": 1}]', answer
+    assert guest.call("f", '{"x": 9}').value_json == "3.0"
+
+
+def _forget():
+    """Brings back the namespace that a program starts with."""
+    _main.__dict__.clear()
+    _main.__dict__.update(_fresh)
+    linecache.cache.clear()
+
+
+def _rehearse():
+    """Goes every way once, so that caches and lazy imports are in the snapshot."""
+    guest = Runner()
+    _walk(guest)
+    for broken in ("1 +", "def g(): return 1 / 0\ng()", "def h(n): return h(n + 1)\nh(0)"):
+        assert guest.run(broken, "<code>").fault.kind == "exception"
+    _forget()
+
+
+sys.modules["__main__"] = _main
+_main.__dict__["__builtins__"] = sys.modules["builtins"]
+_fresh = dict(_main.__dict__)
+_rehearse()
+_streams = streams.Streams(live=True)
+gc.collect()
+gc.freeze()

@@ -1,0 +1,117 @@
+"""Standard streams of a guest, and an event loop that needs no sockets."""
+
+import asyncio
+import io
+import selectors
+import sys
+import time
+
+from wit_world.imports import host
+
+# Early lines leave at once, so that they survive a program that is stopped; later ones leave in blocks.
+_EAGER_WRITES = 64
+_BLOCK = 4096
+
+
+class OutputLimit(BaseException):
+    """The program printed more than its limit. Not an `Exception`, so that common handlers let it through."""
+
+
+class _Raw(io.RawIOBase):
+    """Sends bytes to the host."""
+
+    def __init__(self, stream, live):
+        self.stream = stream
+        self.live = live
+        self.writes = 0
+        self.pending = bytearray()
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.writes += 1
+        self.pending += data
+        if self.writes <= _EAGER_WRITES or len(self.pending) >= _BLOCK:
+            self.push()
+        return len(data)
+
+    def push(self):
+        if self.pending and self.live:
+            block = bytes(self.pending)
+            self.pending.clear()
+            if not host.emit(self.stream, block):
+                raise OutputLimit
+
+
+class Streams:
+    """stdout and stderr; `open` before a run and `finish` after it.
+
+    Args:
+        live: Whether a host listens; not so while the guest is built.
+    """
+
+    def __init__(self, live):
+        self.live = live
+        self.renew()
+
+    def renew(self):
+        """Makes new streams; the old ones are forgotten with what they hold."""
+        self.raw = [_Raw(1, self.live), _Raw(2, self.live)]
+        self.text = [
+            io.TextIOWrapper(io.BufferedWriter(raw, _BLOCK), "utf-8", "backslashreplace", line_buffering=True)
+            for raw in self.raw
+        ]
+
+    def open(self):
+        if any(text.closed for text in self.text):
+            self.renew()
+        for raw in self.raw:
+            raw.writes = 0
+        sys.stdout, sys.stderr = self.text
+        sys.__stdout__, sys.__stderr__ = self.text
+        sys.stdin = sys.__stdin__ = io.StringIO("")
+
+    def finish(self):
+        """Sends what is still held.
+
+        Raises:
+            OutputLimit: It was too much.
+        """
+        for raw, text in zip(self.raw, self.text):
+            if not text.closed:
+                text.flush()
+            raw.push()
+
+
+class _NullSelector(selectors._BaseSelectorImpl):
+    """Waits for timers only; the host's clock is virtual, so that waiting takes no time."""
+
+    def select(self, timeout=None):
+        if timeout is None:
+            raise RuntimeError("asyncio waits for something that cannot happen in the sandbox")
+        if timeout > 0:
+            time.sleep(timeout)
+        return []
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop without the self-pipe, as there are no sockets, no signals and no other threads."""
+
+    def __init__(self, selector=None):
+        super().__init__(_NullSelector())
+
+    def _make_self_pipe(self):
+        pass
+
+    def _close_self_pipe(self):
+        pass
+
+    def _write_to_self(self):
+        pass
+
+
+def install_event_loop():
+    """Makes `asyncio.run` and friends use a loop that works here."""
+    asyncio.new_event_loop = asyncio.events.new_event_loop = _Loop
+    asyncio.SelectorEventLoop = asyncio.DefaultEventLoop = asyncio.EventLoop = _Loop
