@@ -94,6 +94,7 @@ REFUSED = {
     ("--model", "/no/such"): "model '/no/such': no such folder",
     ("--dataset", "/no/such"): "dataset '/no/such': no such file",
     ("--preset", "custom"): "preset 'custom' needs --model DIR, a local transformers model",
+    ("--resume", "runs/a", "--seed", "1"): "--resume goes on with the run's own configuration; leave out seed",
     ("--config", "/no/such"): "config file '/no/such': No such file or directory",
 }
 

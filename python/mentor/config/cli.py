@@ -54,6 +54,9 @@ def parse_config(argv: Sequence[str]) -> Request:
     given = {name: value for name, value in vars(parsed).items() if value is not None}
     resume, dry_run = given.pop("resume", None), bool(given.pop("dry_run", False))
     path = given.pop("config", None)
+    if resume is not None and (given or path is not None):
+        others = ["config"] * (path is not None) + sorted(given)
+        raise ConfigError(f"--resume goes on with the run's own configuration; leave out {', '.join(others)}")
     from_file = _read_yaml(Path(str(path)), parser, jsonargparse) if path is not None else {}
     return Request(config=resolve(TrainConfig(**{**from_file, **given})), resume=resume, dry_run=dry_run)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mentor.evaluate.rollouts import Budget, run_rollouts
-from mentor.rewards import mark_truncated, summarize
+from mentor.rewards import Judge, mark_truncated, summarize
 from mentor.score import ScoreBatch, score_batch
 
 __all__ = ["Measurement", "evaluate_split", "kept_rollout", "tool_similarity"]
@@ -68,6 +68,7 @@ def evaluate_split(
     reward: str,
     budget: Budget,
     seed: int,
+    judge: Judge = "auto",
     temperature: float = 1.0,
     keep: int = 4,
     on_batch: Callable[[int], None] | None = None,
@@ -83,6 +84,7 @@ def evaluate_split(
         reward: Preset of the reported reward.
         budget: Limits of a rollout.
         seed: Seed of the sampled rollouts.
+        judge: Who compares answers.
         temperature: Of the sampled rollouts.
         keep: Rollouts to keep.
         on_batch: Called with the number of rollouts just finished.
@@ -115,7 +117,8 @@ def evaluate_split(
         )
         texts = [mark_truncated(rollout.messages, truncated=rollout.truncated) for rollout in rollouts]
         offered = [list(task["tools"]) for task in tasks]
-        scored.append((texts, score_batch(texts, [t["reference"] for t in tasks], reward=reward, tools=offered)))
+        references = [task["reference"] for task in tasks]
+        scored.append((texts, score_batch(texts, references, reward=reward, tools=offered, judge=judge)))
     (texts, greedy), (_, sampled) = scored
     mean, warm = summarize(greedy), summarize(sampled)
     called = [call.name for score in greedy for call in score.calls]

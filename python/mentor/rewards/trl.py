@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mentor.score import ScoreBatch, score_batch
 
-__all__ = ["RewardFunction", "StepSummary", "mark_truncated", "summarize"]
+__all__ = ["Judge", "RewardFunction", "StepSummary", "mark_truncated", "summarize"]
 
 Messages = list[dict[str, Any]]
+Judge = Literal["auto", "native", "math-verify"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,12 +79,14 @@ class RewardFunction:
 
     Attributes:
         preset: Name of the reward (arXiv 2510.18383, section 3 and its ablations).
+        judge: Who compares answers; ``native`` starts no process and is all that plain numbers need.
         ends: Token ids that end a completion; one that ends otherwise was cut off.
         on_scores: Called with (scores, messages, the dataset's columns) after every batch.
         last: Summary of the last batch.
     """
 
     preset: str
+    judge: Judge = "auto"
     ends: Collection[int] = ()
     on_scores: Callable[[ScoreBatch, list[Messages], dict[str, Any]], None] | None = None
     last: StepSummary | None = field(default=None, init=False)
@@ -122,6 +125,7 @@ class RewardFunction:
             [json.loads(text) for text in reference],
             reward=self.preset,
             tools=[json.loads(text) for text in offered],
+            judge=self.judge,
         )
         self.last = summarize(scores)
         if self.on_scores is not None:

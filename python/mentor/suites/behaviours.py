@@ -26,10 +26,10 @@ class Behaviour(str, Enum):
 
 
 BEHAVIOURS: dict[Behaviour, float] = {
-    Behaviour.CORRECT: 0.25,
-    Behaviour.GUESS: 0.30,
-    Behaviour.INVENTED: 0.25,
-    Behaviour.EARLY: 0.20,
+    Behaviour.CORRECT: 0.20,
+    Behaviour.GUESS: 0.55,
+    Behaviour.INVENTED: 0.15,
+    Behaviour.EARLY: 0.10,
 }
 """Shares of the behaviours in the warm start."""
 

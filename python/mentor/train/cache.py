@@ -41,10 +41,10 @@ def key_of(recipe: BaseRecipe, *, seed: int, schemas: list[Any]) -> str:
 
 
 def cache_folder() -> Path:
-    """Return ``$MENTOR_CACHE``, else ``$XDG_CACHE_HOME/mentor``, else ``~/.cache/mentor``; below it, ``bases``."""
-    if own := os.environ.get("MENTOR_CACHE"):
+    """Return ``bases`` below ``$MENTOR_CACHE_DIR``, else ``$XDG_CACHE_HOME/mentor-rs``, else ``~/.cache/mentor-rs``."""
+    if own := os.environ.get("MENTOR_CACHE_DIR"):
         return Path(own) / "bases"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mentor" / "bases"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mentor-rs" / "bases"
 
 
 def cached_base(key: str) -> tuple[Any, Any, Path] | None:

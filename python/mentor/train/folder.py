@@ -119,8 +119,7 @@ class RunFolder:
         target = self.path / name
         if not target.exists():
             return []
-        lines = target.read_text(encoding="utf-8").splitlines(keepends=True)
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        return [json.loads(line) for line in target.read_bytes().split(b"\n")[:-1]]
 
     def keep_rows(self, name: str, wanted: Callable[[dict[str, Any]], bool]) -> None:
         """Drop the rows that a resumed run will write again."""

@@ -20,7 +20,7 @@ from mentor.score import ScoreBatch
 from mentor.train.folder import RunFolder, complete_folder
 from mentor.train.progress import Bar
 from mentor.train.signals import Interrupted, StopFlag
-from mentor.train.toolbox import Toolbox, to_columns
+from mentor.train.toolbox import TaskSets, Toolbox, to_columns
 
 __all__ = ["run_grpo"]
 
@@ -95,7 +95,7 @@ def run_grpo(
     model: Any,
     tokenizer: Any,
     config: TrainConfig,
-    tasks: list[dict[str, Any]],
+    tasks: TaskSets,
     toolbox: Toolbox,
     folder: RunFolder,
     *,
@@ -123,9 +123,9 @@ def run_grpo(
         Interrupted: A stop was asked for; a checkpoint is written.
         OSError: The disk is full; earlier checkpoints are kept.
     """
-    reward = RewardFunction(config.method, ends=_ends(model, tokenizer))
-    trainer = _trainer(model, tokenizer, config, tasks, toolbox, folder, reward)
-    by_id = {task["id"]: task for task in tasks}
+    reward = RewardFunction(config.method, judge=tasks.judge, ends=_ends(model, tokenizer))
+    trainer = _trainer(model, tokenizer, config, tasks.train, toolbox, folder, reward)
+    by_id = {task["id"]: task for task in tasks.train}
     steps: int = trainer.args.max_steps
     every = max(1, steps // 8)
 

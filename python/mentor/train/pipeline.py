@@ -24,7 +24,7 @@ from mentor.train.grpo import run_grpo
 from mentor.train.progress import Reporter, results_table
 from mentor.train.sft import run_sft
 from mentor.train.signals import stop_on_interrupt
-from mentor.train.toolbox import TaskSets, Toolbox, load_tasks, open_toolbox
+from mentor.train.toolbox import TaskSets, Toolbox, load_tasks
 
 __all__ = ["run"]
 
@@ -51,8 +51,7 @@ def run(request: Request, reporter: Reporter) -> Path:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     config, folder = _open(request)
-    toolbox = open_toolbox()
-    tasks = load_tasks(config, toolbox)
+    tasks, toolbox = load_tasks(config)
     tokenizer = load_tokenizer(config.model) if config.model is not None else None
     torch.set_num_threads(config.threads or torch.get_num_threads())
     if request.dry_run:
@@ -131,9 +130,11 @@ class _Run:
 
     def _tiny(self) -> tuple[Any, Any]:
         config, default = self.config, BaseRecipe()
+        steps = config.base_steps or 0
         recipe = replace(
             default,
-            fit=replace(default.fit, steps=config.base_steps or 0),
+            trajectories=max(128, steps * default.fit.batch),
+            fit=replace(default.fit, steps=steps),
             warm=replace(default.warm, steps=config.warmup_steps or 0),
         )
         tools: dict[str, Any] = {
@@ -184,7 +185,7 @@ class _Run:
                 model,
                 tokenizer,
                 config,
-                self.tasks.train,
+                self.tasks,
                 self.toolbox,
                 self.folder,
                 bar=bar,
@@ -215,6 +216,7 @@ class _Run:
                     reward="mentor" if config.method == "sft" else config.method,
                     budget=budget,
                     seed=config.seed,
+                    judge=self.tasks.judge,
                     temperature=config.temperature or 1.0,
                     on_batch=bar.advance,
                 )

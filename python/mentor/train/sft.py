@@ -13,7 +13,7 @@ from mentor.train.folder import RunFolder, complete_folder
 from mentor.train.progress import Bar
 from mentor.train.signals import Interrupted, StopFlag
 from mentor.train.supervised import Fit, encode, fit
-from mentor.train.toolbox import Toolbox
+from mentor.train.toolbox import TaskSets, Toolbox
 
 __all__ = ["run_sft", "trajectory"]
 
@@ -47,7 +47,7 @@ def run_sft(
     model: Any,
     tokenizer: Any,
     config: TrainConfig,
-    tasks: list[dict[str, Any]],
+    tasks: TaskSets,
     toolbox: Toolbox,
     folder: RunFolder,
     *,
@@ -56,7 +56,7 @@ def run_sft(
     resume_from: Path | None,
 ) -> Any:
     """Train a policy on references; arguments, result and errors as for :func:`mentor.train.grpo.run_grpo`."""
-    examples = encode(tokenizer, [trajectory(task, toolbox) for task in tasks], tools=toolbox.schemas)
+    examples = encode(tokenizer, [trajectory(task, toolbox) for task in tasks.train], tools=toolbox.schemas)
     settings = Fit(
         steps=config.max_steps or 1,
         batch=min(config.rollouts_per_step or 1, 32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 
 import mentor.tools
 from mentor.config import TrainConfig
-from mentor.data import read_tasks
-from mentor.errors import ConfigError, DataError, InputError
+from mentor.data import Task, read_tasks
+from mentor.errors import ConfigError, DataError, InputError, SandboxError
+from mentor.rewards import Judge
 from mentor.suites import SPLITS, make_tasks
+from mentor.tools import ToolSet
 
 __all__ = ["TaskSets", "Toolbox", "load_tasks", "open_toolbox", "to_columns"]
 
@@ -43,15 +46,44 @@ class TaskSets:
     train: list[dict[str, Any]]
     splits: dict[str, list[dict[str, Any]]]
 
+    @property
+    def judge(self) -> Judge:
+        """``native`` where every right answer is a plain number, else ``auto``."""
+        rows = [*self.train, *(row for part in self.splits.values() for row in part)]
+        plain = all(re.fullmatch(r"-?\d+(\.\d+)?", str(row["reference"]["answer"])) for row in rows)
+        return "native" if plain else "auto"
 
-def open_toolbox() -> Toolbox:
-    """Open the arithmetic tools."""
-    tools = mentor.tools.arithmetic()
-    return Toolbox(names=list(tools.names), schemas=list(tools.schemas), functions=list(tools.functions()))
+
+def open_toolbox(sources: Iterable[str] = ()) -> Toolbox:
+    """Open the arithmetic tools and those that a dataset brings along.
+
+    Args:
+        sources: Python source of further tools, each text one module of functions.
+
+    Raises:
+        ConfigError: A source cannot be loaded, or defines a name that is taken.
+    """
+    sets = [mentor.tools.arithmetic(), *map(_from_source, sources)]
+    box = Toolbox(names=[], schemas=[], functions=[])
+    for tools in sets:
+        for name, schema, function in zip(tools.names, tools.schemas, tools.functions(), strict=True):
+            if name in box.names:
+                raise ConfigError(f"tools_source defines the tool {name!r}, which there is already")
+            box.names.append(name)
+            box.schemas.append(dict(schema))
+            box.functions.append(function)
+    return box
 
 
-def load_tasks(config: TrainConfig, toolbox: Toolbox) -> TaskSets:
-    """Read or make all tasks of a run, and check that every offered tool can run.
+def _from_source(text: str) -> ToolSet:
+    try:
+        return ToolSet.from_source(text)
+    except (InputError, SandboxError) as error:
+        raise ConfigError(f"tools_source cannot be loaded: {' '.join(str(error).split())}") from None
+
+
+def load_tasks(config: TrainConfig) -> tuple[TaskSets, Toolbox]:
+    """Read or make all tasks of a run, open their tools, and check that every offered tool can run.
 
     With ``dataset``, the last tenth of the file (at most ``eval_tasks`` rows) is held out as ``in_domain``; the
     out-of-domain splits stay the arithmetic suite's.
@@ -60,14 +92,15 @@ def load_tasks(config: TrainConfig, toolbox: Toolbox) -> TaskSets:
         DataError: A row is unusable, or the file is too short.
         ConfigError: A row offers a tool that nothing can run.
     """
+    own = list(read_tasks(Path(config.dataset))) if config.dataset is not None else []
+    toolbox = open_toolbox(dict.fromkeys(str(task.meta["tools_source"]) for task in own if "tools_source" in task.meta))
     draw: dict[str, Any] = {"tools": toolbox.names, "call": toolbox.call}
     if config.dataset is not None:
-        rows = _read(config.dataset, toolbox)
+        rows = [_checked(task, toolbox, config.dataset) for task in own]
+        if len(rows) < _LEAST_ROWS:
+            raise DataError(f"{config.dataset}: at least {_LEAST_ROWS} tasks are wanted, found {len(rows)}")
         held = min(_known(config.eval_tasks), max(1, len(rows) // 10))
-        train, inside = rows[:-held], rows[-held:]
-        if not train:
-            raise DataError(f"{config.dataset}: at least 2 rows are wanted, found {len(rows)}")
-        train = train[: _known(config.train_tasks)]
+        train, inside = rows[:-held][: _known(config.train_tasks)], rows[-held:]
         seen: set[str] = set()
     else:
         space = SPLITS["in_domain"]
@@ -81,11 +114,14 @@ def load_tasks(config: TrainConfig, toolbox: Toolbox) -> TaskSets:
         if name != "in_domain":
             tasks = make_tasks(split, _known(config.eval_tasks), seed=_EVAL_SEED, exclude=seen, prefix=name, **draw)
             splits[name] = [_row(task) for task in tasks]
-    return TaskSets(train=train, splits=splits)
+    return TaskSets(train=train, splits=splits), toolbox
 
 
 _EVAL_SEED = 1_000_003
 """Seed of the evaluation tasks: the same for all runs, so that seeds and methods are measured on equal terms."""
+
+
+_LEAST_ROWS = 2
 
 
 def to_columns(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -110,21 +146,16 @@ def _row(task: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _read(path: str, toolbox: Toolbox) -> list[dict[str, Any]]:
-    rows = []
-    for task in read_tasks(Path(path)):
-        names = list(_names(task.tools)) or toolbox.names
-        for name in names:
-            if name not in toolbox.names:
-                raise ConfigError(
-                    f"{path}: task {task.id!r} offers the tool {name!r}, which nothing can run; "
-                    f"known: {', '.join(toolbox.names)}"
-                )
-        tools = list(task.tools) or list(toolbox.names)
-        rows.append({"id": task.id, "messages": task.messages, "tools": tools, "reference": _plain(task.reference)})
-    if not rows:
-        raise DataError(f"{path}: no tasks in it")
-    return rows
+def _checked(task: Task, toolbox: Toolbox, path: str) -> dict[str, Any]:
+    """Turn one task of the user's file into a row; a task that offers nothing offers everything."""
+    for name in _names(task.tools):
+        if name not in toolbox.names:
+            raise ConfigError(
+                f"{path}: task {task.id!r} offers the tool {name!r}, which nothing can run; "
+                f"known: {', '.join(toolbox.names)}"
+            )
+    tools = list(task.tools) or list(toolbox.names)
+    return {"id": task.id, "messages": task.messages, "tools": tools, "reference": _plain(task.reference)}
 
 
 def _names(tools: Sequence[Any]) -> Iterable[str]:

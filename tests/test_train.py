@@ -1,0 +1,278 @@
+"""``python -m mentor.train`` end to end, through the real command line, at a size that takes seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+pytest.importorskip("trl")
+
+pytestmark = pytest.mark.train
+
+MICRO = {
+    "base_steps": 4,
+    "warmup_steps": 2,
+    "max_steps": 3,
+    "rollouts_per_step": 8,
+    "num_generations": 4,
+    "eval_tasks": 3,
+    "train_tasks": 20,
+    "max_completion_length": 48,
+    "save_steps": 1,
+    "threads": 1,
+}
+SPLITS = ("in_domain", "ood_depth", "ood_operands")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+def options(**changes: Any) -> list[str]:
+    values = {**MICRO, **changes}
+    return [word for name, value in values.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def environment(cache: Path) -> dict[str, str]:
+    return {**os.environ, "MENTOR_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
+
+
+def train(cache: Path, *arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mentor.train", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment(cache),
+        cwd=cwd,
+        timeout=240,
+    )
+
+
+def start(cache: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "mentor.train", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(cache),
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str], seconds: float = 200) -> None:
+    end = time.monotonic() + seconds
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, f"{path} did not appear"
+        time.sleep(0.02)
+
+
+def rows(run: Path, name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (run / name).read_bytes().split(b"\n")[:-1]]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Iterator[tuple[Path, str]]:
+    run = tmp_path_factory.mktemp("runs") / "mentor"
+    done = train(cache, *options(), "--output-dir", str(run))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    yield run, done.stdout
+
+
+def test_the_run_folder_holds_what_it_promises(finished: tuple[Path, str]) -> None:
+    run, _ = finished
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert {name: config[name] for name in MICRO} == MICRO
+    assert set(config["versions"]) >= {"mentor", "torch", "transformers", "trl", "guest"}
+    assert (run / "model" / "model.safetensors").is_file()
+    assert (run / "model" / "chat_template.jinja").is_file()
+    names = sorted(path.name for path in (run / "checkpoints").iterdir())
+    assert names == ["checkpoint-2", "checkpoint-3", "start"]
+    page = (run / "report.html").read_text()
+    assert "<svg" in page or "data:image" in page
+    assert not list(run.rglob("*.partial"))
+
+
+def test_metrics_cover_every_step_of_every_phase(finished: tuple[Path, str]) -> None:
+    found = rows(finished[0], "metrics.jsonl")
+    steps = [(row["phase"], row["step"]) for row in found]
+    wanted = {"base": 4, "warmup": 2, "grpo": 3}
+    assert steps == [(phase, step) for phase, count in wanted.items() for step in range(1, count + 1)]
+    for row in found:
+        assert row["time_s"] >= 0
+        assert "loss" in row
+    for row in found[-3:]:
+        assert 0 <= row["accuracy"] <= 1
+        assert 0 <= row["tool_validity"] <= 1
+        assert 0 <= row["zero_variance_groups"] <= 1
+        assert 0 <= row["reward"] <= 1.1
+        assert row["step_time"] > 0
+
+
+def test_evaluation_before_and_after_on_every_split(finished: tuple[Path, str]) -> None:
+    found = rows(finished[0], "eval.jsonl")
+    assert [(row["stage"], row["split"]) for row in found] == [(s, n) for s in ("before", "after") for n in SPLITS]
+    for row in found:
+        assert row["tasks"] == 3
+        assert all(0 <= row[name] <= 1 for name in ("accuracy", "sampled_accuracy", "tool_similarity", "truncated"))
+
+
+def test_kept_rollouts_carry_their_references(finished: tuple[Path, str]) -> None:
+    found = rows(finished[0], "completions.jsonl")
+    assert {row["phase"] for row in found} == {"grpo", "eval_before", "eval_after"}
+    assert {row["split"] for row in found if row["phase"] != "grpo"} == set(SPLITS)
+    assert len([row for row in found if row["phase"] == "grpo" and row["step"] == 1]) == 4
+    for row in found:
+        assert row["prompt"][0]["role"] == "user"
+        assert set(row["reference"]) == {"answer", "tool_calls"}
+        assert isinstance(row["correct"], bool)
+        assert all(set(defect) == {"kind", "message"} for defect in row["defects"])
+
+
+def test_the_console_shows_every_phase_and_the_table(finished: tuple[Path, str]) -> None:
+    _, said = finished
+    for words in ("base 4/4", "warm-up 2/2", "eval before", "grpo 3/3", "reward", "validity", "eval after", "report:"):
+        assert words in said
+    for split in SPLITS:
+        assert split in said
+
+
+def test_resuming_a_finished_run_does_nothing(finished: tuple[Path, str], cache: Path) -> None:
+    run, _ = finished
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    done = train(cache, "--resume", str(run))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "this run is finished; nothing to resume" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_a_stopped_run_goes_on_to_the_same_end(finished: tuple[Path, str], cache: Path, tmp_path: Path) -> None:
+    run = tmp_path / "stopped"
+    process = start(cache, *options(), "--output-dir", str(run))
+    wait_for(run / "checkpoints" / "checkpoint-1", process)
+    process.send_signal(signal.SIGINT)
+    said, complained = process.communicate(timeout=120)
+    assert process.returncode == 130, complained
+    assert complained == f"stopped; go on with: python -m mentor.train --resume {run}\n"
+    assert "base model: from the cache" in said
+    assert not (run / "model").exists()
+    done = train(cache, "--resume", str(run))
+    assert done.returncode == 0, done.stderr
+    assert f"going on from {run / 'checkpoints' / 'checkpoint-'}" in done.stdout
+    unbroken, _ = finished
+    curve, wanted = ([r for r in rows(at, "metrics.jsonl") if r["phase"] == "grpo"] for at in (run, unbroken))
+    assert [row["step"] for row in curve] == [1, 2, 3]
+    for found, row in zip(curve, wanted, strict=True):
+        assert found["reward"] == pytest.approx(row["reward"])
+        assert found["loss"] == pytest.approx(row["loss"], abs=1e-5)
+    after = [[row for row in rows(at, "eval.jsonl") if row["stage"] == "after"] for at in (run, unbroken)]
+    assert after[0] == after[1]
+
+
+def test_a_full_disk_keeps_the_last_good_checkpoint(cache: Path, tmp_path: Path) -> None:
+    run = tmp_path / "full"
+    process = start(cache, *options(max_steps=500), "--output-dir", str(run))
+    wait_for(run / "checkpoints" / "checkpoint-1", process)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (200_000, resource.RLIM_INFINITY))
+    _, complained = process.communicate(timeout=120)
+    assert process.returncode == 1
+    line = complained.splitlines()[-1]
+    assert line.startswith(f"error: cannot write {run}/"), complained
+    assert line.endswith("; earlier checkpoints are kept")
+    assert "Traceback" not in complained
+    kept = sorted((run / "checkpoints").glob("checkpoint-*"))
+    assert kept
+    assert all((folder / "trainer_state.json").is_file() and (folder / "optimizer.pt").is_file() for folder in kept)
+    assert not list((run / "checkpoints").glob(".*"))
+
+
+@pytest.mark.parametrize("method", ["sft", "sparse", "strict"])
+def test_other_methods(cache: Path, tmp_path: Path, method: str) -> None:
+    run = tmp_path / method
+    done = train(cache, *options(max_steps=2), "--method", method, "--output-dir", str(run))
+    assert done.returncode == 0, done.stderr
+    phase = "sft" if method == "sft" else "grpo"
+    assert [row["step"] for row in rows(run, "metrics.jsonl") if row["phase"] == phase] == [1, 2]
+    assert len(rows(run, "eval.jsonl")) == 6
+
+
+def test_sft_resumes(cache: Path, tmp_path: Path) -> None:
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    common = options(max_steps=12)
+    assert train(cache, *common, "--method", "sft", "--output-dir", str(straight)).returncode == 0
+    process = start(cache, *common, "--method", "sft", "--output-dir", str(broken))
+    wait_for(broken / "checkpoints" / "checkpoint-2", process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert train(cache, "--resume", str(broken)).returncode == 0
+    losses = [[r["loss"] for r in rows(at, "metrics.jsonl") if r["phase"] == "sft"] for at in (broken, straight)]
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
+
+
+def test_a_dataset_and_a_model_of_ones_own(finished: tuple[Path, str], cache: Path, tmp_path: Path) -> None:
+    data = tmp_path / "tasks.jsonl"
+    lines = [
+        {
+            "prompt": f"Tom has {n} pens and buys {n + 1} more. How many?",
+            "tools": ["add"] if n % 2 else ["add", "subtract"],
+            "reference": {"answer": str(2 * n + 1), "tool_calls": [{"name": "add", "arguments": {"a": n, "b": n + 1}}]},
+        }
+        for n in range(30)
+    ]
+    data.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    run = tmp_path / "own"
+    arguments = ["--model", str(finished[0] / "model"), "--dataset", str(data), "--lora-r", "2", "--micro-batch", "4"]
+    done = train(cache, *options(max_steps=2), *arguments, "--output-dir", str(run))
+    assert done.returncode == 0, done.stderr
+    assert {row["phase"] for row in rows(run, "metrics.jsonl")} == {"grpo"}
+    kept = [row for row in rows(run, "completions.jsonl") if row["split"] == "in_domain"]
+    assert all(row["prompt"][0]["content"].startswith("Tom has") for row in kept)
+
+
+def test_a_dry_run_checks_and_leaves_nothing(cache: Path, tmp_path: Path) -> None:
+    done = train(cache, *options(), "--dry-run", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == (
+        "dry run: mentor on a model built on the spot, 20 tasks, evaluation on in_domain 3, ood_depth 3, "
+        "ood_operands 3: all usable\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_refusals_are_one_line_and_leave_nothing(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used" / "file").touch()
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "?", "reference": {"tool_calls": []}}\n')
+    task = {"prompt": "?", "tools": ["fly"], "reference": {"answer": "1", "tool_calls": []}}
+    (tmp_path / "fly.jsonl").write_text(json.dumps(task) + "\n")
+    known = "add, subtract, multiply, divide, sum_numbers, floor, ceil, round_number, power, sqrt, abs_value, modulo"
+    refused = {
+        ("--method", "magic"): "unknown method 'magic'; known: mentor, sparse, strict, overlap, valid, f1, sft",
+        ("--output-dir", "used"): "output_dir 'used' is not empty; choose another, or go on with --resume",
+        ("--resume", "nowhere"): "nothing to resume in 'nowhere': config.yaml: No such file or directory",
+        ("--resume",): "nothing to resume: no run folder under 'runs'; name one with --resume DIR",
+        ("--dataset", "bad.jsonl"): "bad.jsonl:1: reference.answer: missing",
+        ("--dataset", "fly.jsonl"): (
+            f"fly.jsonl: task '1' offers the tool 'fly', which nothing can run; known: {known}"
+        ),
+        ("--model", "used"): "model 'used': no config.json there; a folder saved by save_pretrained is wanted",
+    }
+    before = sorted(tmp_path.rglob("*"))
+    for arguments, message in refused.items():
+        done = train(cache, *arguments, cwd=tmp_path)
+        assert (done.returncode, done.stdout, done.stderr) == (2, "", f"error: {message}\n")
+    assert sorted(tmp_path.rglob("*")) == before
