@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     try:
+        from mentor.train.folder import disk_trouble
         from mentor.train.pipeline import run
         from mentor.train.progress import Reporter
         from mentor.train.signals import Interrupted
@@ -43,8 +44,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MentorError as error:
         return _fail(str(error), 1)
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        return _fail(f"cannot write {place}{error.strerror or error}; earlier checkpoints are kept", 1)
+        place = error.filename or reporter.folder
+        reason = disk_trouble(error)
+        if reason is not None:
+            return _fail(f"cannot write {place}: {reason}; earlier checkpoints are kept", 1)
+        return _fail(f"{place}: {error.strerror or error}", 1)
     return 0
 
 

@@ -98,7 +98,11 @@ class RunFolder:
     def write_text(self, name: str, text: str) -> None:
         """Write a small file completely or not at all."""
         partial = self.path / f".{name}.partial"
-        partial.write_text(text, encoding="utf-8")
+        try:
+            partial.write_text(text, encoding="utf-8")
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise OSError(error.errno, error.strerror, str(self.path / name)) from error
         partial.replace(self.path / name)
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
@@ -158,7 +162,7 @@ def latest_run(parent: Path) -> Path:
 def _versions() -> dict[str, str]:
     import mentor
 
-    found = {"mentor": str(mentor.__version__)}
+    found = {"mentor": str(mentor.__version__), "guest": mentor.Sandbox().guest}
     for name in ("torch", "transformers", "trl"):
         found[name] = metadata.version(name)
     return found

@@ -28,11 +28,15 @@ def trajectory(task: dict[str, Any], toolbox: Toolbox) -> list[dict[str, Any]]:
     Returns:
         Prompt, one assistant turn and one tool message per call, and the answer in a box.
     """
+    functions = dict(zip(toolbox.names, toolbox.functions, strict=True))
     messages = list(task["messages"])
     for call in task["reference"]["tool_calls"]:
         try:
-            result = str(toolbox.call(call["name"], call["arguments"]))
-        except Exception as error:  # noqa: BLE001 - a reference may hold a failing call; the student reads what it gave
+            result = str(functions[call["name"]](**call["arguments"]))
+        except (
+            KeyError,
+            TypeError,
+        ) as error:  # a tool or an argument that does not exist: the text that TRL would show
             result = str({"error": str(error)})
         function = {"name": call["name"], "arguments": call["arguments"]}
         messages.append(

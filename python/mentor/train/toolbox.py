@@ -27,16 +27,18 @@ class Toolbox:
     Attributes:
         names: Their names, in the order that the template shows.
         schemas: Their JSON schemas, same order.
-        functions: Typed callables for TRL's ``tools=``, same order.
+        functions: Typed callables for TRL's ``tools=``, same order; they return the text that the model reads.
+        values: The same by name, returning values.
     """
 
     names: list[str]
     schemas: list[dict[str, Any]]
     functions: list[Callable[..., Any]]
+    values: dict[str, Callable[..., Any]]
 
     def call(self, name: str, arguments: dict[str, Any]) -> Any:
-        """Run one tool; used to execute references."""
-        return self.functions[self.names.index(name)](**arguments)
+        """Run one tool and return its value; used to execute references."""
+        return self.values[name](**arguments)
 
 
 @dataclass(frozen=True)
@@ -64,14 +66,17 @@ def open_toolbox(sources: Iterable[str] = ()) -> Toolbox:
         ConfigError: A source cannot be loaded, or defines a name that is taken.
     """
     sets = [mentor.tools.arithmetic(), *map(_from_source, sources)]
-    box = Toolbox(names=[], schemas=[], functions=[])
+    box = Toolbox(names=[], schemas=[], functions=[], values={})
     for tools in sets:
-        for name, schema, function in zip(tools.names, tools.schemas, tools.functions(), strict=True):
+        by_value = zip(tools.names, tools.functions(), strict=True)
+        texts = tools.functions(results="text")
+        for (name, value), schema, function in zip(by_value, tools.schemas, texts, strict=True):
             if name in box.names:
                 raise ConfigError(f"tools_source defines the tool {name!r}, which there is already")
             box.names.append(name)
             box.schemas.append(dict(schema))
             box.functions.append(function)
+            box.values[name] = value
     return box
 
 
