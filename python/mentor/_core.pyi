@@ -1,0 +1,145 @@
+"""The extension module. Internal: use `mentor.score_batch`, `mentor.Sandbox` and the like."""
+
+from collections.abc import Callable
+from typing import Literal, TypeAlias, final
+
+__all__ = [
+    "COMPONENTS",
+    "GUEST_SHA256",
+    "PRESETS",
+    "PreparedReference",
+    "PreparedTools",
+    "Sandbox",
+    "Scores",
+    "Session",
+    "__version__",
+    "judge",
+    "sandbox_is_compiled",
+    "sandbox_prepare",
+    "score",
+]
+
+__version__: str
+COMPONENTS: list[str]
+PRESETS: list[str]
+GUEST_SHA256: str
+
+@final
+class PreparedReference:
+    """A reference, read once.
+
+    Args:
+        json: JSON of a reference object.
+
+    Raises:
+        ValueError: It is unusable; the message names the field.
+    """
+
+    def __new__(cls, json: bytes) -> PreparedReference: ...
+    @property
+    def answer(self) -> str:
+        """The final answer."""
+
+    def tool_calls(self) -> bytes:
+        """The calls as JSON."""
+
+@final
+class PreparedTools:
+    """Names of offered tools, read once.
+
+    Args:
+        json: JSON of a list of names or schemas.
+
+    Raises:
+        ValueError: It is unusable.
+    """
+
+    def __new__(cls, json: bytes) -> PreparedTools: ...
+
+@final
+class Scores:
+    """The scores of a batch, in order."""
+
+    def __len__(self) -> int: ...
+    def rewards(self) -> bytes:
+        """The rewards as native-endian f64."""
+
+    def components(self) -> list[bytes]:
+        """One column per name in `COMPONENTS`, as native-endian f64."""
+
+    def undecided(self) -> list[tuple[int, str]]:
+        """Rows whose answer the native judge left undecided: index and predicted answer."""
+
+    def answers(self) -> list[tuple[int, str]]:
+        """Rows that have an answer at all: index and predicted answer."""
+
+    def settle(self, verdicts: list[tuple[int, bool | None]]) -> None:
+        """Takes the slower judge's verdicts: index, and true, false, or none for undecided."""
+
+    def defects(self) -> dict[str, int]:
+        """How many rows have a defect of each kind, by the kind's name."""
+
+    def detail(self, index: int) -> bytes:
+        """Everything about one row, as JSON."""
+
+def score(
+    rollouts: list[str | bytes | tuple[bytes]],
+    references: list[PreparedReference],
+    tools: list[PreparedTools | None],
+    preset: str,
+    threads: int | None,
+) -> Scores:
+    """Scores rollouts: text, JSON of a message list, or ``(text that may be no UTF-8,)``."""
+
+def judge(predictions: list[str], golds: list[str]) -> list[bool | None]:
+    """The native verdicts of pairs: true equal, false different, none undecided."""
+
+_FaultKind: TypeAlias = Literal[
+    "exception",
+    "trap",
+    "timeout",
+    "out_of_fuel",
+    "memory_limit",
+    "output_limit",
+    "bad_arguments",
+    "bad_result",
+    "unknown_tool",
+]
+_Fault: TypeAlias = tuple[_FaultKind, str, str, str]  # kind, type_name, message, traceback
+# stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible
+_Outcome: TypeAlias = tuple[str, str, str | None, str | None, _Fault | None, int | None, float, bool, bool]
+
+@final
+class Sandbox:
+    """Runs programs, each in a fresh instance."""
+
+    def __new__(cls, timeout_ms: int, memory_mb: int, output_kb: int, fuel: int | None, seed: int) -> Sandbox: ...
+    def run(self, code: str, env: str | None, filename: str) -> _Outcome:
+        """Runs one program."""
+
+    def run_batch(
+        self, codes: list[str], env: str | None, progress: Callable[[int, int], object] | None
+    ) -> list[_Outcome]:
+        """Runs many; `progress` gets the numbers of finished programs and of all."""
+
+    def session(self) -> Session:
+        """An instance that keeps its globals; it starts with its first run."""
+
+@final
+class Session:
+    """An instance that keeps its globals."""
+
+    def run(self, code: str, env: str | None, filename: str) -> _Outcome:
+        """Runs one program."""
+
+    def call(self, name: str, arguments: str) -> _Outcome:
+        """Calls a function with keyword arguments, a JSON object."""
+
+    def close(self) -> None:
+        """Ends the session."""
+
+def sandbox_prepare(metered: bool) -> None:
+    """Compiles or loads the guest."""
+
+def sandbox_is_compiled(metered: bool) -> bool:
+    """Whether the guest can be had without compiling."""
