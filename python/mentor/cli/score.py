@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -116,7 +116,7 @@ class _Run:
         self.file, self.on_error, self.tools, self.options, self.warn = file, on_error, tools, options, warn
         self.count = self.bad_lines = 0
         self.reward_sum = self.reward_squares = self.seconds = 0.0
-        self.component_sums: Counter[str] = Counter()
+        self.component_sums: defaultdict[str, float] = defaultdict(float)
         self.defects: Counter[str] = Counter()
         self.interrupted = False
 
