@@ -14,6 +14,7 @@ from mentor.data import Task, read_tasks
 from mentor.data.gsm8k import INSTRUCTION, ImportReport, import_gsm8k
 from mentor.data.marks import MarkError, number, operations, split_marks
 from mentor.errors import DataError, InputError
+from mentor.score import score_batch
 from mentor.tools import ToolSet, arithmetic
 
 SAMPLE = Path(__file__).parent / "cases" / "gsm8k_sample.jsonl"
@@ -70,6 +71,15 @@ def test_replaying_a_reference_gives_the_results_of_its_trajectory(tools: ToolSe
         told = [json.loads(m["content"]) for m in task.reference["messages"] if m["role"] == "tool"]
         assert [outcome.value for outcome in outcomes] == told
         assert told[-1] == pytest.approx(float(task.reference["answer"]))
+
+
+def test_the_teachers_trajectory_scores_full_marks_against_its_reference(tools: ToolSet) -> None:
+    tasks, _ = import_gsm8k(SAMPLE, tools)
+    scores = score_batch(
+        [task.reference["messages"] for task in tasks], [dict(task.reference) for task in tasks], tools=tools.names
+    )
+    assert set(scores.components["correct"]) == set(scores.components["exact_f1"]) == {1.0}
+    assert not any(score.defects for score in scores)
 
 
 def test_nested_expressions_are_taken_apart_inside_out(tmp_path: Path, tools: ToolSet) -> None:
