@@ -66,7 +66,7 @@ def policy(toolset: mentor.ToolSet) -> tuple[Any, Any]:
     ]
     examples = encode(tokenizer, learned, tools=toolset.schemas)
     losses: list[float] = []
-    settings = Fit(steps=80, batch=2, window=1)
+    settings = Fit(steps=200, batch=2, window=1, learning_rate=1e-2, muon_rate=0.04)
     fit(model, examples, settings, pad=tokenizer.pad_token_id, on_step=lambda step, loss, _: losses.append(loss))
     assert losses[-1] < 0.01 < losses[0]
     return model, tokenizer
