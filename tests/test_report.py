@@ -323,6 +323,12 @@ def test_numbers_too_large_to_draw_are_left_out(tmp_path: Path) -> None:
     assert "50.0\xa0%" in found.text
 
 
+def test_an_absurd_duration_is_left_out(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    write_lines(run / "metrics.jsonl", [{"phase": "grpo", "step": 1, "time_s": 1e15, "reward": 0.5}])
+    assert "Duration" not in write_report(run).read_text()
+
+
 def test_a_wrong_folder_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none: no such folder; train one first: python -m mentor\.train"):
         write_report(tmp_path / "none")

@@ -20,6 +20,7 @@ from mentor.report.run import Run, number, read_run
 
 __all__ = ["write_report"]
 
+_LONGEST_S = 1e9  # a longer duration is a mistake of the file
 _MAX_TEXT = 6_000  # characters shown of one text
 _GROUPS = (
     ("eval_before", "Before training"),
@@ -151,7 +152,7 @@ def _facts(run: Run) -> list[tuple[str, str]]:
     if "model" in run.config and "Model" not in facts:
         facts["Model"] = "the preset's"
     seconds = sum(_phase_seconds(run).values())
-    if seconds > 0:
+    if 0 < seconds < _LONGEST_S:
         facts["Duration"] = str(timedelta(seconds=round(seconds)))
     if run.metrics:
         facts["Logged steps"] = f"{len(run.metrics):,}"
