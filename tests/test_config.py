@@ -95,6 +95,7 @@ REFUSED = {
     ("--dataset", "/no/such"): "dataset '/no/such': no such file",
     ("--preset", "custom"): "preset 'custom' needs --model DIR, a local transformers model",
     ("--resume", "runs/a", "--seed", "1"): "--resume goes on with the run's own configuration; leave out seed",
+    ("--method", "sft", "--lora-r", "4"): "method 'sft' trains all weights; leave out lora_r",
     ("--config", "/no/such"): "config file '/no/such': No such file or directory",
 }
 

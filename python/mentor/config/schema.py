@@ -209,6 +209,8 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"rollouts_per_step is {rollouts}, must be a multiple of num_generations ({group})")
     if micro is not None and (micro < 1 or rollouts % micro):
         raise ConfigError(f"micro_batch is {micro}, must divide rollouts_per_step ({rollouts})")
+    if values["method"] == "sft" and values["lora_r"]:
+        raise ConfigError("method 'sft' trains all weights; leave out lora_r")
     for name, kind in (("model", "folder"), ("dataset", "file")):
         value = values[name]
         if value and not (Path(value).is_dir() if kind == "folder" else Path(value).is_file()):

@@ -126,7 +126,7 @@ class _Run:
         with complete_folder(start) as partial:
             model.save_pretrained(partial)
             tokenizer.save_pretrained(partial)
-        return model, tokenizer
+        return load_model(str(start)), tokenizer  # by its path, TRL finds the reference model of the KL term
 
     def _tiny(self) -> tuple[Any, Any]:
         config, default = self.config, BaseRecipe()
