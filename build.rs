@@ -35,7 +35,7 @@ mod guest {
             Some(path) => prebuilt(Path::new(&path))?,
             None => fs::read(componentize(&root.join("guest"), &out)?).map_err(|error| error.to_string())?,
         };
-        let hash: String = Sha256::digest(&component).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = Sha256::digest(&component).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         println!("cargo::rustc-env=MENTOR_GUEST_SHA256={hash}");
         let packed = zstd::bulk::compress(&component, LEVEL).map_err(|error| format!("zstd: {error}"))?;
         fs::write(out.join("guest.wasm.zst"), packed).map_err(|error| format!("{}: {error}", out.display()))

@@ -27,7 +27,7 @@ concurrent.futures concurrent.futures.thread selectors linecache io
 # Of no use without a screen, a network, a disk or a compiler.
 LEFT_OUT = frozenset(
     "antigravity ensurepip idlelib lib2to3 pydoc_data site-packages test tests this tkinter turtle turtledemo venv "
-    "__pycache__ _pyrepl".split()
+    "__pycache__".split()
 )
 
 

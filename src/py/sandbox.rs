@@ -43,7 +43,7 @@ fn wait<T: Send>(py: Python<'_>, pending: Pending<T>, watch: impl Fn() -> PyResu
 
 /// `(stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible)`; the fault is none or
 /// `(kind, type_name, message, traceback)`.
-fn wrap<'py>(py: Python<'py>, outcome: Outcome) -> PyResult<Bound<'py, PyTuple>> {
+fn wrap(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
     let fault = outcome.fault.map(|f| (f.kind.as_str(), f.type_name, f.message, f.traceback));
     (
         outcome.stdout,
@@ -109,15 +109,16 @@ impl Sandbox {
         &self,
         py: Python<'py>,
         codes: Vec<String>,
-        env: Option<String>,
-        progress: Option<Py<PyAny>>,
+        env: Option<&str>,
+        progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let total = codes.len();
-        let programs = codes.into_iter().map(|code| program(code, env.clone(), "<code>".to_owned())).collect();
+        let programs =
+            codes.into_iter().map(|code| program(code, env.map(str::to_owned), "<code>".to_owned())).collect();
         let done = Arc::new(AtomicUsize::new(0));
         let pending = self.0.submit_batch(programs, Arc::clone(&done));
-        let report = |count: usize| match &progress {
-            Some(progress) => progress.call1(py, (count, total)).map(|_| ()),
+        let report = |count: usize| match progress {
+            Some(progress) => progress.call1((count, total)).map(|_| ()),
             None => Ok(()),
         };
         let outcomes = wait(py, pending, || report(done.load(Ordering::Relaxed)))?;

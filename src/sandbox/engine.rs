@@ -32,7 +32,7 @@ pub(crate) struct Kit {
     pub pre: InstancePre<State>,
     pub exports: Exports,
     pub metered: bool,
-    pub spares: Arc<Spares>,
+    pub spares: Spares,
 }
 
 impl Kit {
@@ -51,7 +51,7 @@ impl Kit {
                 std::thread::sleep(TICK);
             }
         })?;
-        Ok(Self { engine, pre, exports, metered, spares: Arc::default() })
+        Ok(Self { engine, pre, exports, metered, spares: Spares::default() })
     }
 }
 
@@ -82,7 +82,7 @@ fn key(engine: &Engine) -> String {
     let mut compatible = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatible);
     let parts = format!("{GUEST_SHA256} {} {:016x}", env!("CARGO_PKG_VERSION"), compatible.finish());
-    Sha256::digest(parts.as_bytes()).iter().take(12).map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(parts.as_bytes()).iter().take(12).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// Compiled code that could not be written to disk, for children of a fork.
@@ -146,8 +146,11 @@ impl Runtime {
         cache::path(&key(&engine)).is_some_and(|path| path.exists())
     }
 
-    /// Drops a used instance where nobody waits for it: it takes half a millisecond.
-    pub fn discard(&self, guest: Guest) {
-        self.workers.spawn(move || drop(guest));
+    /// Makes instances ahead of their use.
+    pub fn refill(&self, metered: bool) {
+        if let Ok(kit) = self.kit(metered) {
+            // An instance that cannot be made now is reported to the caller who needs it.
+            kit.spares.fill(|| Guest::new(kit).ok());
+        }
     }
 }

@@ -238,6 +238,10 @@ pub(crate) fn link(linker: &mut Linker<State>, component: &Component) -> Result<
             }
             "wasi:sockets/tcp-create-socket" => refuse(&mut at, "create-tcp-socket")?,
             "wasi:sockets/udp-create-socket" => refuse(&mut at, "create-udp-socket")?,
+            "wasi:sockets/ip-name-lookup" => refuse(&mut at, "resolve-addresses")?,
+            "wasi:sockets/instance-network" => {
+                at.func_wrap("instance-network", |_: Cx, (): ()| Ok((Resource::<()>::new_own(0),)))?;
+            }
             _ => cli(&mut at, interface)?,
         }
     }
@@ -272,7 +276,12 @@ fn cli(at: &mut At<'_>, interface: &str) -> Result<()> {
 
 /// A socket function that always answers `access-denied`, which Python shows as an `OSError`.
 fn refuse(at: &mut At<'_>, function: &str) -> Result<()> {
-    at.func_new(function, |_, _, _, results| {
+    at.func_new(function, |mut cx, _, arguments, results| {
+        for argument in arguments {
+            if let Val::Resource(borrowed) = argument {
+                borrowed.resource_drop(&mut cx)?;
+            }
+        }
         results[0] = Val::Result(Err(Some(Box::new(Val::Enum("access-denied".to_owned())))));
         Ok(())
     })

@@ -79,24 +79,29 @@ fn lost() -> Error {
     Error::Sandbox("a sandbox worker died; please report this with the program that caused it".to_owned())
 }
 
+/// Runs a job on a worker. What follows the answer, dropping the used instance and making new ones, is not waited for.
 fn submit<T: Send + 'static>(
-    runtime: &Arc<Runtime>,
-    job: impl FnOnce(&Arc<Runtime>, &Arc<AtomicBool>) -> Result<T, Error> + Send + 'static,
+    metered: bool,
+    job: impl FnOnce(&Runtime, &Arc<AtomicBool>) -> (Result<T, Error>, Option<Guest>) + Send + 'static,
 ) -> Pending<T> {
     let (sender, receiver) = channel();
     let cancel = Arc::new(AtomicBool::new(false));
     let pending = Pending { receiver, cancel: Arc::clone(&cancel) };
-    let inside = Arc::clone(runtime);
+    let runtime = Runtime::get();
+    let inside = Arc::clone(&runtime);
     runtime.workers.spawn(move || {
-        // The receiver may be gone: then nobody wants the result.
-        let _ = sender.send(job(&inside, &cancel));
+        let (answer, used) = job(&inside, &cancel);
+        // The receiver may be gone: then nobody wants the answer.
+        let _ = sender.send(answer);
+        drop(used);
+        inside.refill(metered);
     });
     pending
 }
 
 /// Compiles or loads the guest now; `metered` for runs with a fuel limit. Seconds once per machine, milliseconds later.
 pub fn prepare(metered: bool) -> Pending<()> {
-    submit(&Runtime::get(), move |runtime, _| runtime.kit(metered).map(|_| ()))
+    submit(metered, move |runtime, _| (runtime.kit(metered).map(|_| ()), None))
 }
 
 /// Whether a run would start without compiling the guest.
@@ -126,7 +131,10 @@ impl Sandbox {
     /// Starts one program.
     pub fn submit(&self, program: Program) -> Pending<Outcome> {
         let this = self.clone();
-        submit(&Runtime::get(), move |runtime, cancel| this.run_here(runtime, &program, cancel))
+        submit(self.metered(), move |runtime, cancel| match this.run_here(runtime, &program, cancel) {
+            Ok((outcome, guest)) => (Ok(outcome), Some(guest)),
+            Err(error) => (Err(error), None),
+        })
     }
 
     /// Starts many programs, on as many threads as there are cores; results keep the order. `done` counts finished ones.
@@ -147,6 +155,7 @@ impl Sandbox {
             runtime.workers.spawn(move || {
                 if let Some(result) = shared.work(&inside, &cancel) {
                     let _ = sender.send(result);
+                    inside.refill(shared.sandbox.metered());
                 }
             });
         }
@@ -163,32 +172,40 @@ impl Sandbox {
         Session { sandbox: self.clone(), slot: Arc::default() }
     }
 
-    fn run_here(&self, runtime: &Arc<Runtime>, program: &Program, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
+    fn metered(&self) -> bool {
+        self.limits.fuel.is_some()
+    }
+
+    fn run_here(
+        &self,
+        runtime: &Runtime,
+        program: &Program,
+        cancel: &Arc<AtomicBool>,
+    ) -> Result<(Outcome, Guest), Error> {
         let began = Instant::now();
         let mut guest = self.take(runtime)?;
-        let mut outcome = None;
-        if let Some(env) = &program.env {
-            let action = Action::Run { source: env, filename: "<env>" };
-            outcome = Some(guest.act(action, &self.limits, cancel)).filter(|outcome| !outcome.ok());
-        }
-        let mut outcome = outcome.unwrap_or_else(|| {
-            let action = Action::Run { source: &program.code, filename: &program.filename };
-            guest.act(action, &self.limits, cancel)
-        });
-        runtime.discard(guest);
+        let mut outcome = self.run_in(&mut guest, program, cancel);
         outcome.wall_ms = milliseconds(began);
-        Ok(outcome)
+        Ok((outcome, guest))
+    }
+
+    /// Runs the program's environment and the program.
+    fn run_in(&self, guest: &mut Guest, program: &Program, cancel: &Arc<AtomicBool>) -> Outcome {
+        let Program { code, env, filename } = program;
+        if let Some(env) = env {
+            let outcome = guest.act(Action::Run { source: env, filename: "<env>" }, &self.limits, cancel);
+            if !outcome.ok() {
+                return outcome;
+            }
+        }
+        guest.act(Action::Run { source: code, filename }, &self.limits, cancel)
     }
 
     /// A fresh instance, seeded.
-    fn take(&self, runtime: &Arc<Runtime>) -> Result<Guest, Error> {
-        let metered = self.limits.fuel.is_some();
-        let kit = runtime.kit(metered)?;
-        let inside = Arc::clone(runtime);
-        let make = move || inside.kit(metered).ok().and_then(|kit| Guest::new(kit).ok());
-        let spare = kit.spares.take(runtime, Arc::new(make));
+    fn take(&self, runtime: &Runtime) -> Result<Guest, Error> {
+        let kit = runtime.kit(self.metered())?;
         let failed = |e: wasmtime::Error| Error::Sandbox(format!("cannot start an instance of the guest: {e:#}"));
-        let mut guest = match spare {
+        let mut guest = match kit.spares.take() {
             Some(guest) => guest,
             None => Guest::new(kit).map_err(failed)?,
         };
@@ -211,7 +228,7 @@ struct Batch {
 
 impl Batch {
     /// Takes programs until none is left; the worker that finishes the last one gets the result.
-    fn work(&self, runtime: &Arc<Runtime>, cancel: &Arc<AtomicBool>) -> Option<Result<Vec<Outcome>, Error>> {
+    fn work(&self, runtime: &Runtime, cancel: &Arc<AtomicBool>) -> Option<Result<Vec<Outcome>, Error>> {
         if self.programs.is_empty() {
             return Some(Ok(Vec::new()));
         }
@@ -219,7 +236,7 @@ impl Batch {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let program = self.programs.get(index)?;
             let outcome = match self.sandbox.run_here(runtime, program, cancel) {
-                Ok(outcome) => outcome,
+                Ok((outcome, _used)) => outcome,
                 Err(error) => return Some(Err(error)),
             };
             self.results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(outcome);
@@ -280,7 +297,7 @@ impl Session {
     /// Starts one step.
     pub fn submit(&self, step: Step) -> Pending<Outcome> {
         let this = self.clone();
-        submit(&Runtime::get(), move |runtime, cancel| this.act_here(runtime, &step, cancel))
+        submit(self.sandbox.metered(), move |runtime, cancel| (this.act_here(runtime, &step, cancel), None))
     }
 
     /// Ends the session and frees its memory; later steps are refused.
@@ -288,7 +305,7 @@ impl Session {
         let slot = std::mem::replace(&mut *self.lock(), Slot::Closed);
         if let Slot::Live(pid, guest) = slot {
             if pid == std::process::id() {
-                Runtime::get().discard(*guest);
+                Runtime::get().workers.spawn(move || drop(guest));
             } else {
                 // The instance belongs to the process that this one was forked from.
                 std::mem::forget(guest);
@@ -300,7 +317,7 @@ impl Session {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn act_here(&self, runtime: &Arc<Runtime>, step: &Step, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
+    fn act_here(&self, runtime: &Runtime, step: &Step, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
         let began = Instant::now();
         let mut slot = self.lock();
         let pid = std::process::id();
@@ -318,19 +335,7 @@ impl Session {
         let limits = &self.sandbox.limits;
         let mut outcome = match step {
             Step::Call { name, arguments } => guest.act(Action::Call { name, arguments }, limits, cancel),
-            Step::Run(program) => {
-                let env = program
-                    .env
-                    .as_ref()
-                    .map(|env| guest.act(Action::Run { source: env, filename: "<env>" }, limits, cancel));
-                match env {
-                    Some(outcome) if !outcome.ok() => outcome,
-                    _ => {
-                        let action = Action::Run { source: &program.code, filename: &program.filename };
-                        guest.act(action, limits, cancel)
-                    }
-                }
-            }
+            Step::Run(program) => self.sandbox.run_in(guest, program, cancel),
         };
         outcome.wall_ms = milliseconds(began);
         Ok(outcome)

@@ -1,10 +1,10 @@
 //! Instances made ahead of their use. Each is used once.
 
-use super::engine::Runtime;
 use super::guest::Guest;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// How many stand ready. Each holds about 2 MB of its own memory.
 const TARGET: usize = 4;
 
 /// A small stock of ready instances.
@@ -14,24 +14,26 @@ pub(crate) struct Spares {
     filling: AtomicBool,
 }
 
-type Make = Arc<dyn Fn() -> Option<Guest> + Send + Sync>;
-
 impl Spares {
-    /// A ready instance, if there is one; the stock is filled up in the background by `make`.
-    pub fn take(self: &Arc<Self>, runtime: &Runtime, make: Make) -> Option<Guest> {
-        let guest = self.ready.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        if !self.filling.swap(true, Ordering::AcqRel) {
-            let spares = Arc::clone(self);
-            runtime.workers.spawn(move || spares.fill(&make));
-        }
-        guest
+    /// A ready instance, if there is one.
+    pub fn take(&self) -> Option<Guest> {
+        self.lock().pop()
     }
 
-    fn fill(&self, make: &Make) {
-        while self.ready.lock().unwrap_or_else(PoisonError::into_inner).len() < TARGET {
+    /// Fills the stock. Called when a caller has its answer, so that it costs nobody time; by one thread at a time,
+    /// as instances that are made at once hold each other up in the kernel.
+    pub fn fill(&self, make: impl Fn() -> Option<Guest>) {
+        if self.filling.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        while self.lock().len() < TARGET {
             let Some(guest) = make() else { break };
-            self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(guest);
+            self.lock().push(guest);
         }
         self.filling.store(false, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Guest>> {
+        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

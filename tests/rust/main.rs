@@ -1,3 +1,5 @@
 //! The Rust tests, in one binary: linking is slow.
 
+#[cfg(feature = "sandbox")]
+mod sandbox;
 mod score;
