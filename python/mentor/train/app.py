@@ -31,6 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         from mentor.train.signals import Interrupted
     except ImportError as error:
         return _fail(f"training needs the extra: pip install 'mentor-rs[train]' ({error})", 2)
+    except KeyboardInterrupt:  # torch takes seconds to import
+        sys.stderr.write("stopped\n")
+        return 130
     reporter = Reporter()
     try:
         run(request, reporter)
