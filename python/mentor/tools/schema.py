@@ -155,7 +155,7 @@ def _parameters(name: str, args: ast.arguments) -> list[inspect.Parameter]:
         raise InputError(f"tools: {name} takes *args or **kwargs, which no schema can describe; name its parameters")
     if args.posonlyargs:
         raise InputError(
-            f"tools: {name} has positional-only parameters, but calls name their arguments; remove the `/`"
+            f"tools: {name} has positional-only parameters, but calls name their arguments: remove `/`"
         )
     missing: list[ast.expr | None] = [None] * (len(args.args) - len(args.defaults))
     parameters = []
