@@ -154,9 +154,7 @@ def _parameters(name: str, args: ast.arguments) -> list[inspect.Parameter]:
     if args.vararg or args.kwarg:
         raise InputError(f"tools: {name} takes *args or **kwargs, which no schema can describe; name its parameters")
     if args.posonlyargs:
-        raise InputError(
-            f"tools: {name} has positional-only parameters, but calls name their arguments: remove `/`"
-        )
+        raise InputError(f"tools: {name} has positional-only parameters, but calls name their arguments: remove `/`")
     missing: list[ast.expr | None] = [None] * (len(args.args) - len(args.defaults))
     parameters = []
     for arg, default in zip(args.args + args.kwonlyargs, missing + args.defaults + args.kw_defaults, strict=True):
