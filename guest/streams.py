@@ -30,6 +30,8 @@ class _Raw(io.RawIOBase):
         return True
 
     def write(self, data):
+        if not self.live:
+            return len(data)
         self.writes += 1
         self.pending += data
         if self.writes <= _EAGER_WRITES or len(self.pending) >= _BLOCK:
@@ -37,7 +39,7 @@ class _Raw(io.RawIOBase):
         return len(data)
 
     def push(self):
-        if self.pending and self.live:
+        if self.pending:
             block = bytes(self.pending)
             self.pending.clear()
             if not host.emit(self.stream, block):
@@ -53,10 +55,14 @@ class Streams:
 
     def __init__(self, live):
         self.live = live
+        self.raw = []
         self.renew()
 
     def renew(self):
-        """Makes new streams; the old ones are forgotten with what they hold."""
+        """Makes new streams; the old ones are forgotten with what they hold, also where a program still has them."""
+        for raw in self.raw:
+            raw.live = False
+            raw.pending.clear()
         self.raw = [_Raw(1, self.live), _Raw(2, self.live)]
         self.text = [
             io.TextIOWrapper(io.BufferedWriter(raw, _BLOCK), "utf-8", "backslashreplace", line_buffering=True)

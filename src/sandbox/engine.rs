@@ -96,7 +96,10 @@ fn compiled(engine: &Engine, metered: bool) -> Result<Component> {
     if let Some(component) = path.as_ref().and_then(|path| cache::load(engine, path)) {
         return Ok(component);
     }
-    let code = engine.precompile_component(&zstd::decode_all(GUEST)?)?;
+    // A pool of its own: after a fork the threads of rayon's global one are gone, and waiting for them never ends.
+    let pool = rayon::ThreadPoolBuilder::new().build().map_err(|error| format_err!("no threads: {error}"))?;
+    let wasm = zstd::decode_all(GUEST)?;
+    let code = pool.install(|| engine.precompile_component(&wasm))?;
     if let Some(path) = path
         && cache::store(&path, &code).is_ok()
         && let Some(component) = cache::load(engine, &path)

@@ -169,7 +169,7 @@ impl Sandbox {
 
     /// An instance that keeps its globals from run to run. It starts with the first run.
     pub fn session(&self) -> Session {
-        Session { sandbox: self.clone(), slot: Arc::default() }
+        Session { sandbox: self.clone(), slot: Arc::default(), home: std::process::id() }
     }
 
     fn metered(&self) -> bool {
@@ -254,13 +254,15 @@ impl Batch {
 pub struct Session {
     sandbox: Sandbox,
     slot: Arc<Mutex<Slot>>,
+    /// The process that the instance lives in. After a fork the child must not even touch the lock.
+    home: u32,
 }
 
 #[derive(Default)]
 enum Slot {
     #[default]
     Empty,
-    Live(u32, Box<Guest>),
+    Live(Box<Guest>),
     Closed,
 }
 
@@ -302,15 +304,16 @@ impl Session {
 
     /// Ends the session and frees its memory; later steps are refused.
     pub fn close(&self) {
-        let slot = std::mem::replace(&mut *self.lock(), Slot::Closed);
-        if let Slot::Live(pid, guest) = slot {
-            if pid == std::process::id() {
+        if self.is_home() {
+            let slot = std::mem::replace(&mut *self.lock(), Slot::Closed);
+            if let Slot::Live(guest) = slot {
                 Runtime::get().workers.spawn(move || drop(guest));
-            } else {
-                // The instance belongs to the process that this one was forked from.
-                std::mem::forget(guest);
             }
         }
+    }
+
+    fn is_home(&self) -> bool {
+        self.home == std::process::id()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Slot> {
@@ -319,18 +322,16 @@ impl Session {
 
     fn act_here(&self, runtime: &Runtime, step: &Step, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
         let began = Instant::now();
-        let mut slot = self.lock();
-        let pid = std::process::id();
-        if matches!(*slot, Slot::Empty) {
-            *slot = Slot::Live(pid, Box::new(self.sandbox.take(runtime)?));
+        if !self.is_home() {
+            let message = "this session lives in the process that this one was forked from; start a new one here";
+            return Err(Error::Sandbox(message.to_owned()));
         }
-        let guest = match &mut *slot {
-            Slot::Live(owner, guest) if *owner == pid => guest,
-            Slot::Live(..) => {
-                let message = "this session lives in the process that this one was forked from; start a new one here";
-                return Err(Error::Sandbox(message.to_owned()));
-            }
-            Slot::Closed | Slot::Empty => return Err(Error::Sandbox("this session is closed".to_owned())),
+        let mut slot = self.lock();
+        if matches!(*slot, Slot::Empty) {
+            *slot = Slot::Live(Box::new(self.sandbox.take(runtime)?));
+        }
+        let Slot::Live(guest) = &mut *slot else {
+            return Err(Error::Sandbox("this session is closed; start a new one".to_owned()));
         };
         let limits = &self.sandbox.limits;
         let mut outcome = match step {
@@ -344,7 +345,10 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if Arc::strong_count(&self.slot) == 1 {
+        if !self.is_home() {
+            // The instance belongs to the parent: not dropped here.
+            std::mem::forget(Arc::clone(&self.slot));
+        } else if Arc::strong_count(&self.slot) == 1 {
             self.close();
         }
     }

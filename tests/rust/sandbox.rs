@@ -52,7 +52,7 @@ fn output_comes_back_in_order_and_apart() {
     let outcome =
         run("import sys, os\nprint('a'); print('b', file=sys.stderr); sys.stdout.buffer.write(b'c\\xff\\n')\n\
                        for i in range(3000): print(i)\nNone");
-    let numbers: String = (0..3000).map(|i| format!("{i}\n")).collect();
+    let numbers = (0..3000).map(|i| i.to_string()).collect::<Vec<_>>().join("\n") + "\n";
     assert_eq!(outcome.stdout, format!("a\nc\u{fffd}\n{numbers}"));
     assert_eq!(outcome.stderr, "b\n");
     assert!(!outcome.truncated);
@@ -118,6 +118,15 @@ fn output_is_limited() {
     assert!(both.truncated);
     assert_eq!(both.stdout.len() + both.stderr.len(), 4096);
     assert_eq!(run_with(limits, "'x' * 5000").value_json, None, "too large a value has no JSON");
+}
+
+#[test]
+fn a_session_outlives_its_output_limit() {
+    let session = Sandbox::new(Limits { output_kb: 4, ..Limits::default() }, 0).expect("valid").session();
+    let step = |code: &str| session.act(Step::Run(Program::new(code))).expect("runs");
+    assert_eq!(kind(&step("while True: print('x' * 99)")), Some(FaultKind::OutputLimit));
+    let next = step("print('again')");
+    assert_eq!((next.stdout.as_str(), next.truncated), ("again\n", false));
 }
 
 #[test]
