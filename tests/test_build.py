@@ -17,7 +17,8 @@ def missing(path: Path) -> list[str]:
     code += "import mentor_build; print(*mentor_build.missing_tools(), sep='\\n')"
     # -I -S: not even the packages of this environment, so that componentize-py is missing too
     code = f"import sys; sys.path.append({maturin_home()!r})\n" + code
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", code], capture_output=True, text=True, env={"PATH": str(path)})
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env={"PATH": str(path)})
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
 
