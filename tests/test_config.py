@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError
@@ -87,6 +88,8 @@ REFUSED = {
     ("--temperature", "0"): "temperature is 0.0, must be a positive number",
     ("--cache", "maybe"): "cache is maybe, must be true or false",
     ("--threads", "0"): "threads is 0, must be at least 1",
+    ("--threads", "100000"): f"threads is 100000, but this machine has {os.cpu_count()} cores",
+    ("--report-to", "paper"): "unknown report_to 'paper'; known: none, tensorboard, wandb, trackio",
     ("--scale-rewards", "all"): "unknown scale_rewards 'all'; known: none, group, batch",
     ("--num-generations", "7"): "rollouts_per_step is 96, must be a multiple of num_generations (7)",
     ("--micro-batch", "5"): "micro_batch is 5, must divide rollouts_per_step (96)",

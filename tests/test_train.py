@@ -265,15 +265,21 @@ def test_refusals_are_one_line_and_leave_nothing(cache: Path, tmp_path: Path) ->
     (tmp_path / "bad.jsonl").write_text('{"prompt": "?", "reference": {"tool_calls": []}}\n')
     task = {"prompt": "?", "tools": ["fly"], "reference": {"answer": "1", "tool_calls": []}}
     (tmp_path / "fly.jsonl").write_text(json.dumps(task) + "\n")
+    task = {"prompt": "x" * 4000, "tools": [], "reference": {"answer": "1", "tool_calls": []}}
+    (tmp_path / "long.jsonl").write_text((json.dumps(task) + "\n") * 2)
     known = "add, subtract, multiply, divide, sum_numbers, floor, ceil, round_number, power, sqrt, abs_value, modulo"
     refused = {
         ("--method", "magic"): "unknown method 'magic'; known: mentor, sparse, strict, overlap, valid, f1, sft",
-        ("--output-dir", "used"): "output_dir 'used' is not empty; choose another, or go on with --resume",
+        ("--output-dir", "used"): "output_dir 'used' is not empty; choose another, or go on with --resume used",
         ("--resume", "nowhere"): "nothing to resume in 'nowhere': config.yaml: No such file or directory",
         ("--resume",): "nothing to resume: no run folder under 'runs'; name one with --resume DIR",
         ("--dataset", "bad.jsonl"): "bad.jsonl:1: reference.answer: missing",
         ("--dataset", "fly.jsonl"): (
             f"fly.jsonl: task '1' offers the tool 'fly', which nothing can run; known: {known}"
+        ),
+        ("--dataset", "long.jsonl"): (
+            "long.jsonl: task '1' has a prompt of 4100 tokens; the model's context leaves 1848 beside "
+            "max_completion_length"
         ),
         ("--model", "used"): "model 'used': no config.json there; a folder saved by save_pretrained is wanted",
     }

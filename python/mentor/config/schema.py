@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import importlib.util
 import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -77,10 +79,10 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "tiny": MappingProxyType(
             {
-                "max_steps": 50,
+                "max_steps": 40,
                 "num_generations": 8,
                 "rollouts_per_step": 96,
-                "learning_rate": 2e-4,
+                "learning_rate": 1.5e-4,
                 "beta": 0.0,
                 "scale_rewards": "none",
                 "temperature": 1.0,
@@ -88,7 +90,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 "max_tool_turns": 6,
                 "train_tasks": 1_500,
                 "eval_tasks": 100,
-                "base_steps": 250,
+                "base_steps": 350,
                 "warmup_steps": 25,
                 "save_steps": 10,
             }
@@ -192,6 +194,12 @@ _AT_LEAST: Mapping[str, int] = MappingProxyType(
 )
 
 
+_TRACKERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",), "trackio": ("trackio",)}
+)
+"""Trackers that TRL can log to, each with the packages that bring it, one of which is needed."""
+
+
 def _check(values: Mapping[str, Any]) -> None:
     for name, least in _AT_LEAST.items():
         if values[name] < least:
@@ -203,6 +211,12 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"beta is {values['beta']}, must not be negative")
     if values["threads"] is not None and values["threads"] < 1:
         raise ConfigError(f"threads is {values['threads']}, must be at least 1")
+    if values["threads"] is not None and values["threads"] > (cores := os.cpu_count() or 1):
+        raise ConfigError(f"threads is {values['threads']}, but this machine has {cores} cores")
+    known("report_to", values["report_to"], ("none", *_TRACKERS))
+    packages = _TRACKERS.get(values["report_to"])
+    if packages and not any(importlib.util.find_spec(name) for name in packages):
+        raise ConfigError(f"report_to {values['report_to']!r}: not installed; pip install {packages[0]}")
     known("scale_rewards", values["scale_rewards"], ("none", "group", "batch"))
     rollouts, group, micro = values["rollouts_per_step"], values["num_generations"], values["micro_batch"]
     if rollouts % group:

@@ -24,6 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(str(error), 2)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    # torch's threads spin while they wait: beside other busy programs that made training ten times slower
+    os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
         from mentor.train.folder import disk_trouble
         from mentor.train.pipeline import run
@@ -46,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except MentorError as error:
         return _fail(str(error), 1)
+    except RuntimeError as error:
+        if "probability tensor" not in str(error):
+            raise
+        return _fail("the policy diverged: its probabilities are no longer finite; lower learning_rate", 1)
     except OSError as error:
         place = error.filename or reporter.folder
         reason = disk_trouble(error)

@@ -19,7 +19,7 @@ from mentor.train.supervised import Fit, encode, fit
 
 __all__ = ["BaseRecipe", "build_base", "warm_start"]
 
-_SPACE = (Split(depths=(1, 1, 2, 2, 3, 4), low=2, high=99), Split(depths=(1, 2, 3, 4), low=2, high=999))
+_SPACE = (Split(depths=(1, 2, 3, 4, 4), low=2, high=99), Split(depths=(1, 2, 3, 4, 4), low=2, high=999))
 """The whole space of tasks: every depth and operand size that any split draws."""
 
 
@@ -37,9 +37,9 @@ class BaseRecipe:
     """
 
     shape: ModelShape = field(default_factory=ModelShape)
-    trajectories: int = 8_000
-    bare: float = 0.5
-    fit: Fit = field(default_factory=lambda: Fit(steps=250))
+    trajectories: int = 11_200
+    bare: float = 0.25
+    fit: Fit = field(default_factory=lambda: Fit(steps=350))
     habits: int = 1_000
     warm: Fit = field(default_factory=lambda: Fit(steps=25, learning_rate=6e-4, muon_rate=0.0, warmup=5, window=1))
 

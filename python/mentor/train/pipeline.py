@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 import yaml
+from transformers import AutoConfig
 from transformers.utils import logging as transformers_logging
 
 from mentor.config import TrainConfig, resolve
@@ -24,7 +25,7 @@ from mentor.train.grpo import run_grpo
 from mentor.train.progress import Reporter, results_table
 from mentor.train.sft import run_sft
 from mentor.train.signals import stop_on_interrupt
-from mentor.train.toolbox import TaskSets, Toolbox, load_tasks
+from mentor.train.toolbox import TaskSets, Toolbox, check_lengths, load_tasks
 
 __all__ = ["run"]
 
@@ -53,6 +54,7 @@ def run(request: Request, reporter: Reporter) -> Path:
     config, folder = _open(request)
     tasks, toolbox = load_tasks(config)
     tokenizer = load_tokenizer(config.model) if config.model is not None else None
+    _check_lengths(config, tasks, toolbox, tokenizer)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     if request.dry_run:
         shown = ", ".join(f"{name} {len(rows)}" for name, rows in tasks.splits.items())
@@ -82,6 +84,29 @@ def _open(request: Request) -> tuple[TrainConfig, RunFolder]:
         raise ConfigError(f"nothing to resume in {str(path)!r}: config.yaml: {error.strerror}") from None
     except (yaml.YAMLError, TypeError, AttributeError):
         raise ConfigError(f"nothing to resume in {str(path)!r}: config.yaml holds no configuration") from None
+
+
+def _check_lengths(config: TrainConfig, tasks: TaskSets, toolbox: Toolbox, tokenizer: Any | None) -> None:
+    """Check that every prompt of a dataset fits; without a tokenizer yet (tiny), bytes stand for tokens."""
+    if config.dataset is None:
+        return
+    context = BaseRecipe().shape.context
+    if config.model is not None:
+        context = int(getattr(AutoConfig.from_pretrained(config.model).get_text_config(), "max_position_embeddings", 0))
+    if not context:
+        return
+
+    def count(messages: list[dict[str, Any]]) -> int:
+        if tokenizer is None:
+            return sum(len(str(message["content"]).encode()) for message in messages) + _TINY_FRAME
+        return len(tokenizer.apply_chat_template(messages, tools=toolbox.schemas, tokenize=True, return_dict=False))
+
+    rows = [*tasks.train, *tasks.splits["in_domain"]]
+    check_lengths(rows, count=count, room=context - (config.max_completion_length or 0), where=config.dataset)
+
+
+_TINY_FRAME = 100
+"""Tokens of the tiny template around a prompt, the list of tools included; a few more than there are."""
 
 
 class _Run:

@@ -43,7 +43,7 @@ def trajectory(task: dict[str, Any], toolbox: Toolbox) -> list[dict[str, Any]]:
             {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": function}]}
         )
         messages.append({"role": "tool", "name": call["name"], "content": result})
-    answer = f"The answer is \\boxed{{{task['reference']['answer']}}}."
+    answer = f"\\boxed{{{task['reference']['answer']}}}"
     return [*messages, {"role": "assistant", "content": answer}]
 
 

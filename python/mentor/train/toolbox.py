@@ -17,7 +17,7 @@ from mentor.rewards import Judge
 from mentor.suites import SPLITS, make_tasks
 from mentor.tools import ToolSet
 
-__all__ = ["TaskSets", "Toolbox", "load_tasks", "open_toolbox", "to_columns"]
+__all__ = ["TaskSets", "Toolbox", "check_lengths", "load_tasks", "open_toolbox", "to_columns"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +127,26 @@ _EVAL_SEED = 1_000_003
 
 
 _LEAST_ROWS = 2
+
+
+def check_lengths(rows: Iterable[Mapping[str, Any]], *, count: Callable[[Any], int], room: int, where: str) -> None:
+    """Refuse tasks whose prompt leaves no room for a rollout.
+
+    Args:
+        rows: The tasks.
+        count: Tokens of a message list, or an upper bound of it.
+        room: Tokens that a prompt may take: the model's context less the rollout's budget.
+        where: Start of the message, the file's name.
+
+    Raises:
+        DataError: A prompt is too long; the message names the task.
+    """
+    for row in rows:
+        if (length := count(row["messages"])) > room:
+            raise DataError(
+                f"{where}: task {row['id']!r} has a prompt of {length} tokens; "
+                f"the model's context leaves {room} beside max_completion_length"
+            )
 
 
 def to_columns(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
