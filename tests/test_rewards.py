@@ -109,6 +109,28 @@ def test_marking_leaves_the_original_alone() -> None:
     assert mark_truncated([], truncated=True) == [{"role": "assistant", "content": "", "finish_reason": "length"}]
 
 
+ODD: list[Any] = [
+    {"a": 10**30, "b": 1},
+    {"a": float("nan"), "b": float("inf")},
+    {"a": "\ud800", "b": 1},
+    [1, 2],
+    None,
+    {"\udfff": 1},
+]
+
+
+@pytest.mark.parametrize("arguments", ODD, ids=range(len(ODD)))
+def test_whatever_a_model_puts_into_a_call_is_scored_and_can_be_written(arguments: Any) -> None:
+    kept: list[Any] = []
+    reward = RewardFunction("mentor", on_scores=lambda scores, messages, _: kept.append((scores, messages)))
+    rollout = [*call("add", arguments, "Tool \ud800 failed"), answer("21")]
+    found = reward(completions=[rollout], **columns(1))
+    assert 0 <= found[0] <= 1.1
+    _, messages = kept[0]
+    text = json.dumps(messages, allow_nan=False, ensure_ascii=False)
+    assert json.loads(text.encode()) == messages[0:1]
+
+
 def test_what_was_scored_can_be_watched() -> None:
     seen: list[Any] = []
     reward = RewardFunction("mentor", on_scores=lambda scores, messages, cols: seen.append((len(scores), cols)))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mentor.evaluate.rollouts import Budget, run_rollouts
-from mentor.rewards import Judge, mark_truncated, summarize
+from mentor.rewards import Judge, mark_truncated, portable, summarize
 from mentor.score import ScoreBatch, score_batch
 
 __all__ = ["Measurement", "evaluate_split", "kept_rollout", "tool_similarity"]
@@ -115,7 +115,7 @@ def evaluate_split(
             seed=seed,
             on_batch=report,
         )
-        texts = [mark_truncated(rollout.messages, truncated=rollout.truncated) for rollout in rollouts]
+        texts = [mark_truncated(portable(rollout.messages), truncated=rollout.truncated) for rollout in rollouts]
         offered = [list(task["tools"]) for task in tasks]
         references = [task["reference"] for task in tasks]
         scored.append((texts, score_batch(texts, references, reward=reward, tools=offered, judge=judge)))

@@ -1,5 +1,5 @@
 """Rewards for TRL's trainers, computed by :func:`mentor.score_batch`."""
 
-from mentor.rewards.trl import Judge, RewardFunction, StepSummary, mark_truncated, summarize
+from mentor.rewards.trl import Judge, RewardFunction, StepSummary, mark_truncated, portable, summarize
 
-__all__ = ["Judge", "RewardFunction", "StepSummary", "mark_truncated", "summarize"]
+__all__ = ["Judge", "RewardFunction", "StepSummary", "mark_truncated", "portable", "summarize"]

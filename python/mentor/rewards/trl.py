@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+import orjson
 
 from mentor.score import ScoreBatch, score_batch
 
-__all__ = ["Judge", "RewardFunction", "StepSummary", "mark_truncated", "summarize"]
+__all__ = ["Judge", "RewardFunction", "StepSummary", "mark_truncated", "portable", "summarize"]
 
 Messages = list[dict[str, Any]]
 Judge = Literal["auto", "native", "math-verify"]
@@ -70,6 +71,41 @@ def mark_truncated(messages: Messages, *, truncated: bool) -> Messages:
     return [*marked, {"role": "assistant", "content": "", "finish_reason": "length"}]
 
 
+def portable(messages: Messages) -> Messages:
+    """Return messages that any JSON writer takes, whatever a model put into its calls.
+
+    Python reads more than JSON holds: integers beyond 64 bits, ``NaN``, lone surrogates. Arguments with such values go
+    on as the text that the model wrote, which the scorer judges; surrogates in other texts are replaced.
+    """
+    return [_portable_message(message) for message in messages]
+
+
+def _portable_message(message: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {key: _clean(value) if isinstance(value, str) else value for key, value in message.items()}
+    if found.get("tool_calls"):
+        found["tool_calls"] = [_portable_call(call) for call in found["tool_calls"]]
+    return found
+
+
+def _portable_call(call: dict[str, Any]) -> dict[str, Any]:
+    function = dict(call["function"])
+    function["name"] = _clean(function["name"])
+    arguments = function.get("arguments")
+    try:
+        orjson.dumps(arguments)
+        json.dumps(arguments, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        try:
+            function["arguments"] = json.dumps(arguments, default=str)
+        except (ValueError, RecursionError):
+            function["arguments"] = "{"
+    return {**call, "function": function}
+
+
+def _clean(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
 @dataclass
 class RewardFunction:
     """A preset of :func:`mentor.score_batch` in the shape that TRL calls.
@@ -116,10 +152,10 @@ class RewardFunction:
         Returns:
             One reward per rollout.
         """
-        rollouts = completions
+        rollouts = [portable(messages) for messages in completions]
         if completion_ids is not None and self.ends:
             cut = [not ids or ids[-1] not in self.ends for ids in completion_ids]
-            rollouts = [mark_truncated(m, truncated=flag) for m, flag in zip(completions, cut, strict=True)]
+            rollouts = [mark_truncated(m, truncated=flag) for m, flag in zip(rollouts, cut, strict=True)]
         scores = score_batch(
             rollouts,
             [json.loads(text) for text in reference],
