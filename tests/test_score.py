@@ -224,6 +224,18 @@ def test_bad_rollouts_are_data() -> None:
     assert {"invalid_utf8"} <= set(scores.defects)
 
 
+@pytest.mark.parametrize("value", [10**30, -(10**400), float("nan"), "\ud800", [[]], {1: 2, "\udfff": 3}])
+def test_whatever_a_model_writes_into_arguments_is_scored(value: object) -> None:
+    for _ in range(300 if value == [[]] else 0):
+        value = [value]
+    call = {"type": "function", "function": {"name": "add", "arguments": {"a": value}}}
+    rollout = [{"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "?"}]
+    rollout.append({"role": "assistant", "content": "\\boxed{3}"})
+    score = mentor.score_batch([rollout], [REF], tools=TOOLS)[0]
+    assert (score.correct, [call.name for call in score.calls]) == (True, ["add"])
+    assert score.reward == 1.1
+
+
 def test_the_inputs_stay_as_they_are() -> None:
     messages = [{"role": "assistant", "content": "\\boxed{3}"}]
     before = copy.deepcopy((messages, REF))

@@ -23,6 +23,7 @@ __all__ = ["REWARDS", "ScoreBatch", "score_batch"]
 REWARDS: tuple[str, ...] = tuple(_core.PRESETS)
 FORMATS = ("auto", "hermes")
 JUDGES = ("auto", "native", "math-verify")
+MAX_DEPTH = 100  # of messages; the parser refuses more than 127
 
 Rollout = str | bytes | Sequence[Mapping[str, Any]]
 
@@ -194,14 +195,30 @@ def _messages(at: int, messages: Sequence[Any]) -> bytes:
             raise InputTypeError(
                 f"score_batch: rollouts[{at}][{index}] must be a message dict, got {type(message).__name__}"
             )
+    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     try:
-        return orjson.dumps(messages, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(messages, option=options)
+    except TypeError:
+        pass
+    try:
+        return orjson.dumps(_portable(messages), option=options)
     except TypeError as error:
-        if "surrogates" in str(error):
-            import json
-
-            return json.dumps(messages, ensure_ascii=False).encode("utf-8", "surrogatepass")
         raise InputTypeError(f"score_batch: rollouts[{at}] cannot be written as JSON: {error}") from None
+
+
+def _portable(value: Any, depth: int = 0) -> Any:
+    """What a model's JSON may hold and orjson refuses: integers beyond 64 bits, lone surrogates, endless nesting."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**64:
+        return float(value) if abs(value) < 10**300 else f"an integer of {value.bit_length()} bits"
+    if depth == MAX_DEPTH and isinstance(value, Mapping | list | tuple):
+        return "nested too deeply"
+    if isinstance(value, Mapping):
+        return {_portable(key): _portable(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_portable(inner, depth + 1) for inner in value]
+    return value
 
 
 def _references(refs: Sequence[Any]) -> list[_core.PreparedReference]:
