@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -84,3 +85,12 @@ def test_the_source_archive_is_complete(tmp_path: Path) -> None:
     assert wanted <= names
     assert any(name.startswith("guest/") for name in names)
     assert not [name for name in names if name.endswith((".so", ".pyc"))]
+
+
+def test_training_without_the_extra_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "jsonargparse.py").write_text("raise ModuleNotFoundError(\"No module named 'jsonargparse'\")\n")
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-m", "mentor.train"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+    message = "error: training needs the extra: pip install 'mentor-rs[train]' (No module named 'jsonargparse')\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", message)

@@ -22,6 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         request = parse_config(sys.argv[1:] if argv is None else argv)
     except ConfigError as error:
         return _fail(str(error), 2)
+    except ImportError as error:
+        return _no_extra(error)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # torch's threads spin while they wait: beside other busy programs that made training ten times slower
@@ -32,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from mentor.train.progress import Reporter
         from mentor.train.signals import Interrupted
     except ImportError as error:
-        return _fail(f"training needs the extra: pip install 'mentor-rs[train]' ({error})", 2)
+        return _no_extra(error)
     except KeyboardInterrupt:  # torch takes seconds to import
         sys.stderr.write("stopped\n")
         return 130
@@ -59,6 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(f"cannot write {place}: {reason}; earlier checkpoints are kept", 1)
         return _fail(f"{place}: {error.strerror or error}", 1)
     return 0
+
+
+def _no_extra(error: ImportError) -> int:
+    return _fail(f"training needs the extra: pip install 'mentor-rs[train]' ({error})", 2)
 
 
 def _fail(message: str, code: int) -> int:
