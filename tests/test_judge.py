@@ -22,7 +22,6 @@ TABLE = [
     orjson.loads(line)
     for line in (Path(__file__).parent / "golden" / "answer_equivalence.jsonl").read_bytes().splitlines()
 ]
-SLOW = "\\boxed{" + "+".join(f"\\sqrt{{{n}+\\sqrt{{x^{{{n}}}}}}}" for n in range(2, 60)) + "}"
 
 
 def test_native_verdicts_agree_with_the_official_judge() -> None:
@@ -58,13 +57,24 @@ def test_rules_say_who_decided() -> None:
 
 
 def test_a_pair_that_takes_too_long_is_undecided_and_the_next_ones_are_judged() -> None:
+    mentor.judge_batch(["x+3"], ["3+x"])  # starting a worker is not part of a pair's budget
+    budget_ms, slow = 500, 4
     started = time.monotonic()
-    pairs = [(SLOW, "x"), ("\\frac{x}{2}", "x/2"), (SLOW + "1", "x"), ("x", "y")]
-    verdicts = mentor.judge_batch([p for p, _ in pairs], [g for _, g in pairs], budget_ms=30)
-    assert verdicts[1] in ("equal", "undecided")  # 30 ms may be short for any pair on a busy machine
-    verdicts = mentor.judge_batch(["\\frac{x}{2}", "x"], ["x/2", "y"])
-    assert list(verdicts) == ["equal", "different"]
-    assert time.monotonic() - started < 60
+    predictions = [f"9^{{9^{{9^{{9}}}}}}+{n}" for n in range(slow)] + ["\\frac{x}{2}", "z"]
+    verdicts = mentor.judge_batch(predictions, ["9"] * slow + ["x/2", "y"], budget_ms=budget_ms)
+    elapsed = time.monotonic() - started
+    assert list(verdicts) == ["undecided"] * slow + ["equal", "different"]
+    assert verdicts.rules[:slow] == ("none",) * slow
+    # The budgets of all slow pairs one after another, and a new worker after each: far from for ever.
+    assert slow * budget_ms / 1000 / judge_module.MAX_WORKERS <= elapsed < 60
+
+
+def test_a_slow_answer_costs_its_own_row_only() -> None:
+    reference = {"answer": "9", "tool_calls": [{"name": "add"}]}
+    rollouts = [f"\\boxed{{{answer}}}<|im_end|>" for answer in ("9^{9^{9^{9}}}", "9.0", "18/2")]
+    scores = mentor.score_batch(rollouts, [reference] * 3, reward="sparse", budget_ms=500)
+    assert scores.reward.tolist() == [0.1, 1.0, 1.0]
+    assert [defect.kind for defect in scores[0].defects] == ["undecided"]
 
 
 def test_an_undecided_answer_scores_as_wrong_with_a_defect() -> None:
@@ -163,5 +173,13 @@ def test_bad_input() -> None:
 
 
 def test_odd_texts_are_judged() -> None:
-    verdicts = mentor.judge_batch(["\ud800", "", "x\ny", "9" * 100_000], ["3", "3", "3", "3"])
-    assert set(verdicts) <= {"different", "undecided"}
+    verdicts = mentor.judge_batch(["\ud800", "", "x\ny"], ["3", "3", "3"])
+    assert list(verdicts) == ["different"] * 3
+
+
+def test_answers_too_long_to_ask_about_are_undecided_at_once() -> None:
+    mentor.judge_batch(["x+4"], ["4+x"])
+    started = time.monotonic()
+    long = ["9" * (judge_module.MAX_ANSWER + 1), "x+" * judge_module.MAX_ANSWER + "1"]
+    assert list(mentor.judge_batch(long, ["3", "3"])) == ["undecided", "undecided"]
+    assert time.monotonic() - started < 1

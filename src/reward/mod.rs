@@ -29,7 +29,7 @@ pub struct Facts {
     pub answered: bool,
     /// The final answer is judged equal to the gold answer.
     pub correct: bool,
-    /// The reference calls at least one tool.
+    /// The reference's calls.
     pub reference_calls: usize,
     /// Well-formed calls of the rollout.
     pub calls: usize,
@@ -108,7 +108,7 @@ impl Score {
         Self { trajectory, matches, facts, verdict, reward }
     }
 
-    /// Whether a slower judge must still decide if the answer is right, and the preset's reward can depend on it.
+    /// Whether a slower judge must still decide if the answer is right.
     pub fn is_open(&self) -> bool {
         self.verdict == Some(Verdict::Undecided)
     }

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mentor.cli.options import on_error_option
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -24,13 +26,7 @@ def import_group() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="Task file: .jsonl or .parquet.")
 @click.option("--limit", type=click.IntRange(min=1), help="Read this many rows only.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="At an unreadable line: stop, or leave it out and count it.",
-)
+@on_error_option
 def gsm8k(file: Path, output: Path, limit: int | None, on_error: str) -> None:
     """Make tasks with verified tool calls of GSM8K's calculator marks.
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mentor.cli.options import on_error_option
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -44,13 +46,7 @@ SHOWN_BAD_LINES = 5
     help="Who judges the answers.",
 )
 @click.option("--budget-ms", default=2000, show_default=True, help="Milliseconds that math-verify may take per answer.")
-@click.option(
-    "--on-error",
-    type=click.Choice(["stop", "skip"]),
-    default="stop",
-    show_default=True,
-    help="At an unreadable line: stop, or leave it out and count it.",
-)
+@on_error_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use at most; one per core without it.")
 def score(
     file: Path,

@@ -158,7 +158,7 @@ class RewardFunction:
             rollouts = [mark_truncated(m, truncated=flag) for m, flag in zip(rollouts, cut, strict=True)]
         scores = score_batch(
             rollouts,
-            [json.loads(text) for text in reference],
+            list(reference),
             reward=self.preset,
             tools=[json.loads(text) for text in offered],
             judge=self.judge,

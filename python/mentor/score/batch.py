@@ -104,8 +104,8 @@ def score_batch(
         rollouts: N rollouts: text in chat markup (``str``, or ``bytes`` in UTF-8), as the policy and the environment
             wrote it, end-of-turn token included; or lists of message dicts (OpenAI, TRL), or the JSON bytes of one.
             Only assistant messages count; a last one with ``"finish_reason": "length"`` counts as truncated.
-        refs: N references (:class:`Reference`, dicts, teacher trajectories, JSON). The same object may stand for a
-            whole group; it is read once.
+        refs: N references (:class:`Reference`, dicts, teacher trajectories, JSON). The same object, or
+            the same JSON text, may stand for a whole group; it is read once.
         reward: A preset of the paper's (arXiv 2510.18383): ``mentor``, its ablations ``overlap``, ``valid`` and ``f1``,
             or the baselines ``sparse`` and ``strict``.
         tools: The offered tools: names, schemas, or a ToolSet; one list for all rows, or one per row. ``None`` uses
@@ -222,16 +222,17 @@ def _portable(value: Any, depth: int = 0) -> Any:
 
 
 def _references(refs: Sequence[Any]) -> list[_core.PreparedReference]:
-    known: dict[int, _core.PreparedReference] = {}
+    known: dict[int | str | bytes, _core.PreparedReference] = {}
     prepared = []
     for at, ref in enumerate(refs):
-        if id(ref) not in known:
+        key = ref if isinstance(ref, str | bytes) else id(ref)
+        if key not in known:
             try:
-                known[id(ref)] = (ref if isinstance(ref, Reference) else Reference(ref))._prepared
+                known[key] = (ref if isinstance(ref, Reference) else Reference(ref))._prepared
             except InputError as error:
                 text = str(error).removeprefix("reference: ")
                 raise type(error)(f"score_batch: refs[{at}]: {text}") from None
-        prepared.append(known[id(ref)])
+        prepared.append(known[key])
     return prepared
 
 
