@@ -1,0 +1,60 @@
+//! Equality by value: 1 and 1.0 are equal, keys come in any order.
+
+use super::{Map, Value};
+
+impl PartialEq for Value<'_> {
+    #[inline]
+    fn eq(&self, other: &Value<'_>) -> bool {
+        match (*self, *other) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::String(a), Value::String(b)) => a == b,
+            (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b.iter()).all(|(x, y)| x == y),
+            (Value::Object(a), Value::Object(b)) => a == b,
+            (a, b) => numbers_equal(a, b),
+        }
+    }
+}
+
+impl PartialEq for Map<'_> {
+    #[inline]
+    fn eq(&self, other: &Map<'_>) -> bool {
+        if self.len() != other.len() {
+            return false;
+        }
+        // Most calls give their arguments in the same order: then one walk over both is enough.
+        let in_order = self.entries().zip(other.entries());
+        let mut same_keys = true;
+        for ((a, x), (b, y)) in in_order {
+            if a != b {
+                same_keys = false;
+                break;
+            }
+            if self.doc.value(x) != other.doc.value(y) {
+                return false;
+            }
+        }
+        same_keys || self.iter().all(|(key, x)| other.get(key).is_some_and(|y| x == y))
+    }
+}
+
+fn numbers_equal(a: Value<'_>, b: Value<'_>) -> bool {
+    match (a, b) {
+        (Value::Int(a), Value::Float(b)) | (Value::Float(b), Value::Int(a)) => {
+            // Every integral double below 2^63 is exact as an i128, so this compares by value.
+            b.fract() == 0.0 && b.abs() < 1e19 && b as i128 == i128::from(a)
+        }
+        (Value::Float(a), Value::Float(b)) => a == b,
+        (Value::Big(a), Value::Big(b)) => a == b || finite(a).is_some_and(|a| finite(b) == Some(a)),
+        (Value::Big(a), Value::Float(b)) | (Value::Float(b), Value::Big(a)) => finite(a) == Some(b),
+        _ => false,
+    }
+}
+
+/// A large number's double, where it has one. Integers beyond 64 bits are compared as doubles, as JavaScript does it; those
+/// beyond the doubles by their text.
+fn finite(text: &str) -> Option<f64> {
+    let number: f64 = text.parse().ok()?;
+    (number.is_finite() && number != 0.0).then_some(number)
+}

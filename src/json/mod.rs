@@ -1,0 +1,289 @@
+//! JSON as a flat list of nodes: what models write and references hold, read without an allocation per value.
+//!
+//! A [`Doc`] holds any number of values; [`Doc::clear`] keeps its memory for the next rollout. [`Value`] is a view of one
+//! value in it.
+
+mod build;
+mod equal;
+mod parse;
+mod write;
+
+pub use parse::{Failure, FailureKind, MAX_DEPTH};
+
+/// Which value of a [`Doc`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Id(u32);
+
+/// A piece of text that a [`Doc`] holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Text {
+    start: u32,
+    end: u32,
+}
+
+impl Text {
+    /// Length in bytes.
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Node {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    /// A number that neither fits; as it was written.
+    Big(Text),
+    String(Text),
+    /// A key that a later one of the same name replaces; its value follows.
+    Shadowed,
+    /// `end`: one past its last node.
+    Array {
+        len: u32,
+        end: u32,
+    },
+    Object {
+        len: u32,
+        end: u32,
+    },
+}
+
+/// Values, one node after the other, and the text of their strings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Doc {
+    nodes: Vec<Node>,
+    text: String,
+}
+
+/// A view of a value.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// `null`.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// An integer that fits 64 bits.
+    Int(i64),
+    /// Any other finite number.
+    Float(f64),
+    /// A number beyond both, as it was written.
+    Big(&'a str),
+    /// A string, escapes resolved.
+    String(&'a str),
+    /// An array.
+    Array(List<'a>),
+    /// An object.
+    Object(Map<'a>),
+}
+
+/// A view of an array.
+#[derive(Clone, Copy, Debug)]
+pub struct List<'a> {
+    doc: &'a Doc,
+    len: u32,
+    first: u32,
+    end: u32,
+}
+
+/// A view of an object. Of equal keys the last counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Map<'a> {
+    doc: &'a Doc,
+    len: u32,
+    first: u32,
+    end: u32,
+}
+
+impl Doc {
+    /// Forgets all values and keeps the memory.
+    pub fn clear(&mut self) {
+        self.nodes.clear();
+        self.text.clear();
+    }
+
+    /// Bytes of memory that the values take.
+    pub fn size(&self) -> usize {
+        self.text.len() + self.nodes.len() * size_of::<Node>()
+    }
+
+    /// The value.
+    pub fn value(&self, id: Id) -> Value<'_> {
+        self.at(id.0)
+    }
+
+    /// The object of that id; `None` for a value of another kind.
+    pub fn map(&self, id: Id) -> Option<Map<'_>> {
+        match self.value(id) {
+            Value::Object(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The text.
+    pub fn str(&self, text: Text) -> &str {
+        &self.text[text.start as usize..text.end as usize]
+    }
+
+    /// Keeps a text.
+    ///
+    /// Beyond 4 GiB of text it is cut: no rollout is that long, and the parser refuses longer ones.
+    pub fn add_str(&mut self, text: &str) -> Text {
+        let start = self.here();
+        self.text.push_str(text);
+        Text { start, end: self.here() }
+    }
+
+    fn here(&self) -> u32 {
+        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+    }
+
+    fn next(&self) -> u32 {
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
+    }
+
+    #[inline]
+    fn at(&self, index: u32) -> Value<'_> {
+        match self.nodes[index as usize] {
+            Node::Null | Node::Shadowed => Value::Null,
+            Node::Bool(on) => Value::Bool(on),
+            Node::Int(number) => Value::Int(number),
+            Node::Float(number) => Value::Float(number),
+            Node::Big(text) => Value::Big(self.str(text)),
+            Node::String(text) => Value::String(self.str(text)),
+            Node::Array { len, end } => Value::Array(List { doc: self, len, first: index + 1, end }),
+            Node::Object { len, end } => Value::Object(Map { doc: self, len, first: index + 1, end }),
+        }
+    }
+
+    #[inline]
+    fn after(&self, index: u32) -> u32 {
+        match self.nodes[index as usize] {
+            Node::Array { end, .. } | Node::Object { end, .. } => end,
+            _ => index + 1,
+        }
+    }
+}
+
+impl<'a> Value<'a> {
+    /// The string, if it is one.
+    pub fn as_str(self) -> Option<&'a str> {
+        match self {
+            Self::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The array, if it is one.
+    pub fn as_list(self) -> Option<List<'a>> {
+        match self {
+            Self::Array(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// The object, if it is one.
+    pub fn as_map(self) -> Option<Map<'a>> {
+        match self {
+            Self::Object(map) => Some(map),
+            _ => None,
+        }
+    }
+
+    /// The number as the nearest double, infinite where it is beyond all of them; `None` for other kinds.
+    pub fn as_f64(self) -> Option<f64> {
+        match self {
+            Self::Int(number) => Some(number as f64),
+            Self::Float(number) => Some(number),
+            Self::Big(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(self) -> bool {
+        matches!(self, Self::Null)
+    }
+}
+
+impl<'a> List<'a> {
+    /// How many items.
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// The items in order.
+    pub fn iter(self) -> impl Iterator<Item = Value<'a>> {
+        self.ids().map(move |id| self.doc.value(id))
+    }
+
+    /// The items' ids in order.
+    pub fn ids(self) -> impl Iterator<Item = Id> + use<'a> {
+        let mut at = self.first;
+        std::iter::from_fn(move || {
+            let id = (at < self.end).then_some(Id(at))?;
+            at = self.doc.after(at);
+            Some(id)
+        })
+    }
+}
+
+impl<'a> Map<'a> {
+    /// How many keys.
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.len == 0
+    }
+
+    /// Keys and values in the order of writing.
+    pub fn iter(self) -> impl Iterator<Item = (&'a str, Value<'a>)> {
+        self.entries().map(move |(key, id)| (key, self.doc.value(id)))
+    }
+
+    /// Keys and the ids of their values.
+    #[inline]
+    pub fn entries(self) -> impl Iterator<Item = (&'a str, Id)> {
+        let mut at = self.first;
+        std::iter::from_fn(move || {
+            while at < self.end {
+                let value = at + 1;
+                let key = self.doc.nodes[at as usize];
+                at = self.doc.after(value);
+                if let Node::String(text) = key {
+                    return Some((self.doc.str(text), Id(value)));
+                }
+            }
+            None
+        })
+    }
+
+    /// The value of a key. Looks at every key: linear in their number.
+    #[inline]
+    pub fn get(self, key: &str) -> Option<Value<'a>> {
+        self.id(key).map(|id| self.doc.value(id))
+    }
+
+    /// The id of a key's value.
+    #[inline]
+    pub fn id(self, key: &str) -> Option<Id> {
+        self.entries().find(|(known, _)| *known == key).map(|(_, id)| id)
+    }
+}
+
+#[cfg(test)]
+mod tests;

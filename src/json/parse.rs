@@ -1,0 +1,407 @@
+//! Text -> nodes, in place and in one pass.
+
+use super::{Doc, Id, Node, Text};
+
+/// Deeper nesting is refused.
+pub const MAX_DEPTH: usize = 128;
+
+/// Objects with more keys look for duplicates with a table.
+const FEW_KEYS: usize = 16;
+
+/// Why a text is no JSON value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What is wrong.
+    pub kind: FailureKind,
+    /// The offset of the first byte that cannot be.
+    pub at: usize,
+}
+
+/// What is wrong with a JSON text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// It stops before the value is complete.
+    End,
+    /// A byte that JSON does not allow there.
+    Syntax,
+    /// Nested deeper than [`MAX_DEPTH`].
+    TooDeep,
+}
+
+impl Doc {
+    /// Reads the value that starts at `text[at..]`, after white space; returns it and where it ends.
+    ///
+    /// JSON as RFC 8259 has it, but for two things that models write: control characters stand for themselves inside strings,
+    /// and of equal keys the last counts. A lone surrogate becomes U+FFFD. Takes time linear in what it reads.
+    pub fn parse(&mut self, text: &str, at: usize) -> Result<(Id, usize), Failure> {
+        let (nodes, kept) = (self.nodes.len(), self.text.len());
+        let mut parser = Parser { text, bytes: text.as_bytes(), at, doc: self };
+        match parser.value(0) {
+            Ok(id) => {
+                let end = parser.at;
+                Ok((id, end))
+            }
+            Err(failure) => {
+                self.nodes.truncate(nodes);
+                self.text.truncate(kept);
+                Err(failure)
+            }
+        }
+    }
+
+    /// Reads a text that is one value and nothing else.
+    pub fn parse_all(&mut self, text: &str) -> Result<Id, Failure> {
+        let (nodes, kept) = (self.nodes.len(), self.text.len());
+        let (id, end) = self.parse(text, 0)?;
+        let rest = text.as_bytes()[end..].iter().position(|byte| !is_blank(*byte));
+        match rest {
+            None => Ok(id),
+            Some(offset) => {
+                self.nodes.truncate(nodes);
+                self.text.truncate(kept);
+                Err(Failure { kind: FailureKind::Syntax, at: end + offset })
+            }
+        }
+    }
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+}
+
+struct Parser<'t, 'd> {
+    text: &'t str,
+    bytes: &'t [u8],
+    at: usize,
+    doc: &'d mut Doc,
+}
+
+impl Parser<'_, '_> {
+    fn fail<T>(&self) -> Result<T, Failure> {
+        let kind = if self.at >= self.bytes.len() { FailureKind::End } else { FailureKind::Syntax };
+        Err(Failure { kind, at: self.at.min(self.bytes.len()) })
+    }
+
+    #[inline]
+    fn peek(&mut self) -> Option<u8> {
+        loop {
+            let byte = *self.bytes.get(self.at)?;
+            if !is_blank(byte) {
+                return Some(byte);
+            }
+            self.at += 1;
+        }
+    }
+
+    fn value(&mut self, depth: usize) -> Result<Id, Failure> {
+        let id = Id(self.doc.next());
+        match self.peek() {
+            Some(b'"') => {
+                let text = self.string()?;
+                self.doc.nodes.push(Node::String(text));
+            }
+            Some(b'{') => self.object(depth)?,
+            Some(b'[') => self.array(depth)?,
+            Some(b'-' | b'0'..=b'9') => {
+                let number = self.number()?;
+                self.doc.nodes.push(number);
+            }
+            Some(b't') => self.word("true", Node::Bool(true))?,
+            Some(b'f') => self.word("false", Node::Bool(false))?,
+            Some(b'n') => self.word("null", Node::Null)?,
+            _ => return self.fail(),
+        }
+        Ok(id)
+    }
+
+    fn word(&mut self, word: &str, node: Node) -> Result<(), Failure> {
+        for byte in word.bytes() {
+            if self.bytes.get(self.at) != Some(&byte) {
+                return self.fail();
+            }
+            self.at += 1;
+        }
+        self.doc.nodes.push(node);
+        Ok(())
+    }
+
+    fn deeper(&self, depth: usize) -> Result<usize, Failure> {
+        if depth == MAX_DEPTH {
+            return Err(Failure { kind: FailureKind::TooDeep, at: self.at });
+        }
+        Ok(depth + 1)
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), Failure> {
+        let depth = self.deeper(depth)?;
+        let index = self.doc.nodes.len();
+        self.doc.nodes.push(Node::Null);
+        self.at += 1;
+        let mut len = 0;
+        if self.peek() == Some(b']') {
+            self.at += 1;
+        } else {
+            loop {
+                self.value(depth)?;
+                len += 1;
+                if self.separator(b']')? {
+                    break;
+                }
+            }
+        }
+        self.doc.nodes[index] = Node::Array { len, end: self.doc.next() };
+        Ok(())
+    }
+
+    fn object(&mut self, depth: usize) -> Result<(), Failure> {
+        let depth = self.deeper(depth)?;
+        let index = self.doc.nodes.len();
+        self.doc.nodes.push(Node::Null);
+        self.at += 1;
+        let mut len = 0;
+        if self.peek() == Some(b'}') {
+            self.at += 1;
+        } else {
+            loop {
+                if self.peek() != Some(b'"') {
+                    return self.fail();
+                }
+                let key = self.string()?;
+                self.doc.nodes.push(Node::String(key));
+                if self.peek() != Some(b':') {
+                    return self.fail();
+                }
+                self.at += 1;
+                self.value(depth)?;
+                len += 1;
+                if self.separator(b'}')? {
+                    break;
+                }
+            }
+        }
+        self.doc.close_object(index, len);
+        Ok(())
+    }
+
+    /// Reads a comma, or the closing bracket: then true.
+    #[inline]
+    fn separator(&mut self, close: u8) -> Result<bool, Failure> {
+        match self.peek() {
+            Some(b',') => {
+                self.at += 1;
+                Ok(false)
+            }
+            Some(byte) if byte == close => {
+                self.at += 1;
+                Ok(true)
+            }
+            _ => self.fail(),
+        }
+    }
+
+    fn string(&mut self) -> Result<Text, Failure> {
+        let start = self.doc.here();
+        self.at += 1;
+        loop {
+            let from = self.at;
+            let stop = end_of_plain(&self.bytes[from..]);
+            self.doc.text.push_str(&self.text[from..from + stop]);
+            self.at = from + stop;
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    return Ok(Text { start, end: self.doc.here() });
+                }
+                Some(_) => self.escape()?,
+                None => return self.fail(),
+            }
+        }
+    }
+
+    #[cold]
+    fn escape(&mut self) -> Result<(), Failure> {
+        self.at += 1;
+        let plain = match self.bytes.get(self.at) {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => {
+                self.at += 1;
+                let character = self.code_point()?;
+                self.doc.text.push(character);
+                return Ok(());
+            }
+            _ => return self.fail(),
+        };
+        self.doc.text.push(plain);
+        self.at += 1;
+        Ok(())
+    }
+
+    fn code_point(&mut self) -> Result<char, Failure> {
+        let unit = self.hex4()?;
+        if !(0xD800..0xDC00).contains(&unit) {
+            return Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER));
+        }
+        if !self.bytes[self.at..].starts_with(b"\\u") {
+            return Ok(char::REPLACEMENT_CHARACTER);
+        }
+        let back = self.at;
+        self.at += 2;
+        let low = self.hex4()?;
+        if !(0xDC00..0xE000).contains(&low) {
+            self.at = back; // an escape of its own
+            return Ok(char::REPLACEMENT_CHARACTER);
+        }
+        let joined = 0x1_0000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
+        Ok(char::from_u32(joined).unwrap_or(char::REPLACEMENT_CHARACTER))
+    }
+
+    fn hex4(&mut self) -> Result<u32, Failure> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let Some(digit) = self.bytes.get(self.at).and_then(|byte| char::from(*byte).to_digit(16)) else {
+                return self.fail();
+            };
+            unit = unit * 16 + digit;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+
+    fn number(&mut self) -> Result<Node, Failure> {
+        let start = self.at;
+        let negative = self.bytes[start] == b'-';
+        self.at += usize::from(negative);
+        let first = self.at;
+        let mut value: i64 = 0;
+        while let Some(digit) = self.bytes.get(self.at).filter(|byte| byte.is_ascii_digit()) {
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+            self.at += 1;
+        }
+        let digits = self.at - first;
+        if digits == 0 {
+            return self.fail();
+        }
+        if digits > 1 && self.bytes[first] == b'0' {
+            self.at = first + 1;
+            return self.fail();
+        }
+        let whole = !matches!(self.bytes.get(self.at), Some(b'.' | b'e' | b'E'));
+        if whole && digits <= 18 {
+            return Ok(Node::Int(if negative { -value } else { value }));
+        }
+        if !whole {
+            self.fraction()?;
+        }
+        let written = &self.text[start..self.at];
+        if whole && let Ok(number) = written.parse() {
+            return Ok(Node::Int(number));
+        }
+        if !whole && let Ok(number) = written.parse::<f64>() {
+            // What is written with an exponent and vanishes is kept as written, so that 1e-400 is not 0.
+            let lost = number == 0.0
+                && written.bytes().take_while(|b| !matches!(b, b'e' | b'E')).any(|b| matches!(b, b'1'..=b'9'));
+            if number.is_finite() && !lost {
+                return Ok(Node::Float(number));
+            }
+        }
+        Ok(Node::Big(self.doc.add_str(written)))
+    }
+
+    /// The part after a whole number's digits.
+    fn fraction(&mut self) -> Result<(), Failure> {
+        if self.bytes[self.at] == b'.' {
+            self.at += 1;
+            self.digits()?;
+        }
+        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
+            self.at += 1;
+            if matches!(self.bytes.get(self.at), Some(b'+' | b'-')) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Result<(), Failure> {
+        let first = self.at;
+        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+        }
+        if self.at == first { self.fail() } else { Ok(()) }
+    }
+}
+
+/// How many bytes stand before the next quote or backslash.
+#[inline]
+fn end_of_plain(bytes: &[u8]) -> usize {
+    const SHORT: usize = 24; // most keys and values: shorter than it takes to set up a vector search
+    let short = bytes.len().min(SHORT);
+    match bytes[..short].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
+        Some(at) => at,
+        None => short + memchr::memchr2(b'"', b'\\', &bytes[short..]).unwrap_or(bytes.len() - short),
+    }
+}
+
+impl Doc {
+    /// Completes the object whose node is `index`: of equal keys the last stays.
+    pub(super) fn close_object(&mut self, index: usize, len: u32) {
+        let end = self.next();
+        let few = len as usize <= FEW_KEYS;
+        let shadowed = if few { self.shadowed_few(index, end) } else { self.shadowed_many(index, end) };
+        self.nodes[index] = Node::Object { len: len - shadowed, end };
+    }
+
+    fn shadowed_few(&mut self, index: usize, end: u32) -> u32 {
+        let mut keys = [Text::default(); FEW_KEYS];
+        let mut places = [0_u32; FEW_KEYS];
+        let mut count = 0;
+        let mut shadowed = 0;
+        let mut at = index as u32 + 1;
+        while at < end {
+            if let Node::String(key) = self.nodes[at as usize] {
+                if let Some(known) = (0..count).find(|known| self.same_key(keys[*known], key)) {
+                    self.nodes[places[known] as usize] = Node::Shadowed;
+                    places[known] = at;
+                    shadowed += 1;
+                } else {
+                    keys[count] = key;
+                    places[count] = at;
+                    count += 1;
+                }
+            }
+            at = self.after(at + 1);
+        }
+        shadowed
+    }
+
+    #[inline]
+    fn same_key(&self, a: Text, b: Text) -> bool {
+        a.len() == b.len() && self.str(a) == self.str(b)
+    }
+
+    fn shadowed_many(&mut self, index: usize, end: u32) -> u32 {
+        let mut last = std::collections::HashMap::new();
+        let mut old = Vec::new();
+        let mut at = index as u32 + 1;
+        while at < end {
+            if let Node::String(key) = self.nodes[at as usize]
+                && let Some(known) = last.insert(self.str(key), at)
+            {
+                old.push(known);
+            }
+            at = self.after(at + 1);
+        }
+        for at in &old {
+            self.nodes[*at as usize] = Node::Shadowed;
+        }
+        old.len() as u32
+    }
+}
