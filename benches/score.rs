@@ -5,8 +5,9 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mentor::answer::{Gold, Verdict};
 use mentor::batch::{Item, Rollout, score_batch};
-use mentor::reward::{Preset, Reference, Tools};
-use mentor::trajectory::{parse_messages, parse_text};
+use mentor::reward::{Preset, Reference};
+use mentor::tools::Tools;
+use mentor::trajectory::{Format, Options, Trajectory, parse_messages, parse_text};
 use serde_json::{Value, json};
 
 const TOOLS: [&str; 5] = ["add", "subtract", "multiply", "divide", "sum_numbers"];
@@ -43,22 +44,29 @@ fn messages(text: &str) -> Vec<u8> {
 fn score(c: &mut Criterion) {
     let rows = rows();
     let tools = Tools::new(TOOLS.map(str::to_owned).to_vec());
-    let calls: usize = rows.iter().map(|row| parse_text(&row.text).calls.len()).sum();
+    let calls: usize = rows.iter().map(|row| Trajectory::from_text(&row.text).calls.len()).sum();
     assert_eq!(calls, rows.iter().map(|row| row.reference.calls.len()).sum::<usize>());
-    assert!(rows.iter().all(|row| parse_messages(&row.messages).calls.len() == row.reference.calls.len()));
+    assert!(rows.iter().all(|row| Trajectory::from_messages(&row.messages).calls.len() == row.reference.calls.len()));
 
     let mut group = c.benchmark_group("parse");
     group.throughput(Throughput::Bytes(rows.iter().map(|row| row.text.len() as u64).sum()));
     group.bench_function("text", |b| {
-        b.iter(|| rows.iter().map(|row| parse_text(black_box(&row.text)).calls.len()).sum::<usize>());
+        let (mut out, options) = (Trajectory::default(), Options::default());
+        b.iter(|| {
+            rows.iter().for_each(|row| parse_text(black_box(&row.text), &options, &mut out));
+        });
     });
     group.bench_function("messages", |b| {
-        b.iter(|| rows.iter().map(|row| parse_messages(black_box(&row.messages)).calls.len()).sum::<usize>());
+        let (mut out, options) = (Trajectory::default(), Options::default());
+        b.iter(|| {
+            rows.iter().for_each(|row| parse_messages(black_box(&row.messages), &options, &mut out));
+        });
     });
     group.bench_function("hostile", |b| {
         let text = "<tool_call>".repeat(100_000);
-        assert!(parse_text(&text).bad_calls >= 100_000);
-        b.iter(|| parse_text(black_box(&text)));
+        assert!(Trajectory::from_text(&text).bad_calls >= 100_000);
+        let (mut out, options) = (Trajectory::default(), Options::default());
+        b.iter(|| parse_text(black_box(&text), &options, &mut out));
     });
     group.finish();
 
@@ -66,11 +74,16 @@ fn score(c: &mut Criterion) {
     group.throughput(Throughput::Elements(rows.len() as u64));
     let items: Vec<Item<'_>> = rows
         .iter()
-        .map(|row| Item { rollout: Rollout::Text(&row.text), reference: &row.reference, tools: Some(&tools) })
+        .map(|row| Item {
+            rollout: Rollout::Text(&row.text),
+            reference: &row.reference,
+            tools: Some(&tools),
+            format: Format::Auto,
+        })
         .collect();
     for threads in [1, 2] {
         group.bench_function(format!("mentor, threads {threads}"), |b| {
-            let full = |score: &mentor::reward::Score| score.reward.to_bits() == 1.1_f64.to_bits();
+            let full = |score: &mentor::batch::Row| score.reward.to_bits() == 1.1_f64.to_bits();
             assert!(score_batch(&items, Preset::Mentor, Some(threads)).iter().all(full));
             b.iter(|| score_batch(black_box(&items), Preset::Mentor, Some(threads)).len());
         });

@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
 
-use crate::reward::{Preset, Reference, Score, Tools};
-use crate::trajectory::{DefectKind, Trajectory, parse_messages, parse_text};
+use crate::answer::Verdict;
+use crate::reward::{Facts, Preset, Reference, Score};
+use crate::tools::Tools;
+use crate::trajectory::{DefectKind, Format, Options, Trajectory, parse_messages, parse_text};
 
 /// One rollout as it comes in.
 #[derive(Clone, Copy, Debug)]
@@ -20,13 +22,12 @@ pub enum Rollout<'a> {
 }
 
 impl Rollout<'_> {
-    /// Parses the rollout.
-    pub fn parse(&self) -> Trajectory {
+    /// Parses the rollout into `out`.
+    pub fn parse(&self, options: &Options<'_>, out: &mut Trajectory) {
         match self {
-            Self::Text(text) => parse_text(text),
-            Self::Bytes(bytes) => lossy(bytes, parse_text),
-            Self::Messages(json) if std::str::from_utf8(json).is_ok() => parse_messages(json),
-            Self::Messages(json) => lossy(json, |text| parse_messages(text.as_bytes())),
+            Self::Text(text) => parse_text(text, options, out),
+            Self::Bytes(bytes) => lossy(bytes, out, |text, out| parse_text(text, options, out)),
+            Self::Messages(json) => lossy(json, out, |text, out| parse_messages(text.as_bytes(), options, out)),
         }
     }
 
@@ -38,14 +39,13 @@ impl Rollout<'_> {
     }
 }
 
-fn lossy(bytes: &[u8], parse: impl Fn(&str) -> Trajectory) -> Trajectory {
+fn lossy(bytes: &[u8], out: &mut Trajectory, parse: impl Fn(&str, &mut Trajectory)) {
     match String::from_utf8_lossy(bytes) {
-        Cow::Borrowed(text) => parse(text),
+        Cow::Borrowed(text) => parse(text, out),
         Cow::Owned(text) => {
-            let mut trajectory = parse(&text);
+            parse(&text, out);
             let message = "the rollout is no valid UTF-8; the bad bytes were replaced";
-            trajectory.defect(DefectKind::InvalidUtf8, None, message);
-            trajectory
+            out.defect(DefectKind::InvalidUtf8, None, message);
         }
     }
 }
@@ -59,21 +59,62 @@ pub struct Item<'a> {
     pub reference: &'a Reference,
     /// The offered tools, where the caller says so.
     pub tools: Option<&'a Tools>,
+    /// How its tool calls are written.
+    pub format: Format,
+}
+
+impl Item<'_> {
+    /// Scores the item into `score`, whose memory is used again.
+    pub fn score(&self, preset: Preset, score: &mut Score) {
+        let tools = self.tools.or(self.reference.tools.as_ref());
+        self.rollout.parse(&Options { format: self.format, tools }, &mut score.trajectory);
+        score.compute(self.reference, self.tools, preset);
+    }
+}
+
+/// What a batch keeps of a scored rollout; [`Item::score`] gives the rest again.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What the rewards are made of.
+    pub facts: Facts,
+    /// What the judge said; `None` where there was nothing to judge.
+    pub verdict: Option<Verdict>,
+    /// The reward.
+    pub reward: f64,
+    /// Bit n: the rollout has a defect of the kind number n.
+    pub defects: u32,
+    /// The answer, where a slower judge must decide.
+    pub open: Option<Box<str>>,
+}
+
+impl Row {
+    fn new(score: &Score) -> Self {
+        let counts = score.trajectory.counts.iter().enumerate();
+        let defects = counts.filter(|(_, count)| **count > 0).fold(0, |bits, (kind, _)| bits | 1 << kind);
+        let open = score.is_open().then(|| score.trajectory.answer_text().unwrap_or_default().into());
+        Self { facts: score.facts, verdict: score.verdict, reward: score.reward, defects, open }
+    }
 }
 
 /// Scores a batch. `threads` is the number of threads to use at most; `None` means one per core.
 ///
 /// Small batches are scored on the calling thread: waking others would cost more than the work.
-pub fn score_batch(items: &[Item<'_>], preset: Preset, threads: Option<usize>) -> Vec<Score> {
+pub fn score_batch(items: &[Item<'_>], preset: Preset, threads: Option<usize>) -> Vec<Row> {
     const WORTH_A_THREAD: usize = 64 * 1024; // bytes of rollouts
-    let one = |item: &Item<'_>| Score::new(item.rollout.parse(), item.reference, item.tools, preset);
+    let one = |score: &mut Score, item: &Item<'_>| {
+        item.score(preset, score);
+        Row::new(score)
+    };
     let bytes: usize = items.iter().map(|item| item.rollout.len()).sum();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = threads.unwrap_or(cores);
     let worth_it = threads > 1 && bytes > WORTH_A_THREAD;
     match worth_it.then(|| pool(threads)).flatten() {
-        Some(pool) => pool.install(|| items.par_iter().with_min_len(8).map(one).collect()),
-        None => items.iter().map(one).collect(),
+        Some(pool) => pool.install(|| items.par_iter().with_min_len(8).map_init(Score::default, one).collect()),
+        None => {
+            let mut score = Score::default();
+            items.iter().map(|item| one(&mut score, item)).collect()
+        }
     }
 }
 

@@ -1,13 +1,20 @@
 //! Alignment: which call of the student stands for which call of the reference.
 
-use crate::trajectory::json::maps_eq;
+use crate::json::Map;
 
-/// What the aligner needs of a call.
-pub trait Aligned {
-    /// The tool's name.
-    fn name(&self) -> &str;
-    /// The arguments by name.
-    fn arguments(&self) -> &serde_json::Map<String, serde_json::Value>;
+/// What the aligner needs of a list of calls.
+pub trait Calls {
+    /// How many calls.
+    fn len(&self) -> usize;
+    /// The name of the tool of a call.
+    fn name(&self, at: usize) -> &str;
+    /// The arguments of a call.
+    fn arguments(&self, at: usize) -> Map<'_>;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// A student call matched one-to-one with a reference call.
@@ -24,30 +31,35 @@ pub struct Match {
 /// Matches calls one-to-one: first those of the same name and arguments, then those of the same name, each in order.
 ///
 /// The number of matches is maximal: calls match within their name only, and within a name every pairing is allowed.
-pub fn align<A: Aligned, B: Aligned>(calls: &[A], reference: &[B]) -> Vec<Match> {
-    let mut taken = vec![false; calls.len()];
-    let mut matched: Vec<Option<Match>> = vec![None; reference.len()];
+/// `out` takes the matches in the order of the reference; `taken` is scratch.
+pub fn align(calls: &impl Calls, reference: &impl Calls, out: &mut Vec<Match>, taken: &mut Vec<bool>) {
+    out.clear();
+    taken.clear();
+    taken.resize(calls.len(), false);
     for exact in [true, false] {
-        for (target, slot) in matched.iter_mut().enumerate().filter(|(_, slot)| slot.is_none()) {
-            let wanted = &reference[target];
-            let found = calls.iter().enumerate().position(|(index, call)| {
-                !taken[index]
-                    && call.name() == wanted.name()
-                    && (!exact || maps_eq(call.arguments(), wanted.arguments()))
+        for target in 0..reference.len() {
+            if out.iter().any(|known| known.reference == target) {
+                continue;
+            }
+            let found = (0..calls.len()).find(|at| {
+                !taken[*at]
+                    && calls.name(*at) == reference.name(target)
+                    && (!exact || calls.arguments(*at) == reference.arguments(target))
             });
             if let Some(call) = found {
                 taken[call] = true;
-                *slot = Some(Match { call, reference: target, exact });
+                out.push(Match { call, reference: target, exact });
             }
         }
     }
-    matched.into_iter().flatten().collect()
+    out.sort_unstable_by_key(|known| known.reference);
 }
 
 /// Whether the student made exactly the reference's calls, in order, with the same arguments.
-pub fn identical<A: Aligned, B: Aligned>(calls: &[A], reference: &[B]) -> bool {
+pub fn identical(calls: &impl Calls, reference: &impl Calls) -> bool {
     calls.len() == reference.len()
-        && calls.iter().zip(reference).all(|(a, b)| a.name() == b.name() && maps_eq(a.arguments(), b.arguments()))
+        && (0..calls.len())
+            .all(|at| calls.name(at) == reference.name(at) && calls.arguments(at) == reference.arguments(at))
 }
 
 /// F1 of two sets from their sizes and the size of their intersection; 0 when either is empty.
@@ -63,27 +75,35 @@ pub fn f1(found: usize, wanted: usize, common: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Map, Value, json};
+    use crate::json::{Doc, Id};
+    use serde_json::json;
 
-    struct C(&'static str, Map<String, Value>);
-    impl Aligned for C {
-        fn name(&self) -> &str {
-            self.0
+    struct List(Doc, Vec<(&'static str, Id)>);
+    impl Calls for List {
+        fn len(&self) -> usize {
+            self.1.len()
         }
-        fn arguments(&self) -> &Map<String, Value> {
-            &self.1
+        fn name(&self, at: usize) -> &str {
+            self.1[at].0
+        }
+        fn arguments(&self, at: usize) -> Map<'_> {
+            self.0.map(self.1[at].1).expect("object")
         }
     }
-    fn c(name: &'static str, a: i64) -> C {
-        C(name, json!({ "a": a }).as_object().cloned().unwrap())
+    fn list(calls: &[(&'static str, i64)]) -> List {
+        let mut doc = Doc::default();
+        let calls = calls.iter().map(|(name, a)| (*name, doc.add_tree(&json!({ "a": a })))).collect();
+        List(doc, calls)
     }
 
     #[test]
     fn exact_matches_come_first_and_each_call_matches_once() {
-        let student = [c("add", 2), c("add", 1), c("mul", 9), c("add", 1)];
-        let teacher = [c("add", 1), c("add", 5), c("mul", 3), c("sub", 1)];
+        let student = list(&[("add", 2), ("add", 1), ("mul", 9), ("add", 1)]);
+        let teacher = list(&[("add", 1), ("add", 5), ("mul", 3), ("sub", 1)]);
+        let (mut out, mut taken) = (Vec::new(), Vec::new());
+        align(&student, &teacher, &mut out, &mut taken);
         assert_eq!(
-            align(&student, &teacher),
+            out,
             [
                 Match { call: 1, reference: 0, exact: true },
                 Match { call: 0, reference: 1, exact: false },

@@ -126,6 +126,14 @@ impl Doc {
         }
     }
 
+    /// The string of that id; `None` for a value of another kind.
+    pub fn text_of(&self, id: Id) -> Option<Text> {
+        match self.nodes[id.0 as usize] {
+            Node::String(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The text.
     pub fn str(&self, text: Text) -> &str {
         &self.text[text.start as usize..text.end as usize]
@@ -240,6 +248,11 @@ impl<'a> List<'a> {
 }
 
 impl<'a> Map<'a> {
+    /// An object without keys.
+    pub fn empty(doc: &'a Doc) -> Self {
+        Self { doc, len: 0, first: 0, end: 0 }
+    }
+
     /// How many keys.
     pub fn len(self) -> usize {
         self.len as usize

@@ -3,24 +3,29 @@
 mod presets;
 mod reference;
 
-use crate::align::{self, Aligned, Match};
+use crate::align::{self, Calls, Match};
 use crate::answer::Verdict;
-use crate::trajectory::{Call, DefectKind, Trajectory};
+use crate::json::Map;
+use crate::tools::Tools;
+use crate::trajectory::{DefectKind, Trajectory};
 
 pub use presets::{Preset, UnknownPreset};
-pub use reference::{BadReference, Reference, ReferenceCall, Tools};
+pub use reference::{BadReference, Reference, ReferenceCall};
 
-impl Aligned for Call {
-    fn name(&self) -> &str {
-        &self.name
+impl Calls for Trajectory {
+    fn len(&self) -> usize {
+        self.calls.len()
     }
-    fn arguments(&self) -> &serde_json::Map<String, serde_json::Value> {
-        &self.arguments
+    fn name(&self, at: usize) -> &str {
+        self.doc.str(self.calls[at].name)
+    }
+    fn arguments(&self, at: usize) -> Map<'_> {
+        Self::arguments(self, &self.calls[at])
     }
 }
 
 /// The measured facts that rewards are made of.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 pub struct Facts {
     /// The rollout ends with the assistant's end of turn.
@@ -51,8 +56,8 @@ pub struct Facts {
     pub identical: bool,
 }
 
-/// One scored rollout.
-#[derive(Clone, Debug)]
+/// One scored rollout. Scoring again into the same value reuses its memory.
+#[derive(Clone, Debug, Default)]
 pub struct Score {
     /// The parsed rollout, its defects completed by those found in scoring.
     pub trajectory: Trajectory,
@@ -64,48 +69,56 @@ pub struct Score {
     pub verdict: Option<Verdict>,
     /// The reward under the preset.
     pub reward: f64,
+    taken: Vec<bool>,
+    distinct: Vec<usize>,
 }
 
 impl Score {
     /// Scores a parsed rollout against its reference.
+    pub fn new(trajectory: Trajectory, reference: &Reference, tools: Option<&Tools>, preset: Preset) -> Self {
+        let mut score = Self { trajectory, ..Self::default() };
+        score.compute(reference, tools, preset);
+        score
+    }
+
+    /// Scores what [`Score::trajectory`] holds.
     ///
     /// `tools` are the offered tools; without them the reference's own list is used, and without that every name counts
     /// as offered. The verdict may be [`Verdict::Undecided`]: the answer counts as wrong until [`Score::settle`].
-    pub fn new(mut trajectory: Trajectory, reference: &Reference, tools: Option<&Tools>, preset: Preset) -> Self {
+    pub fn compute(&mut self, reference: &Reference, tools: Option<&Tools>, preset: Preset) {
         let tools = tools.or(reference.tools.as_ref());
+        let trajectory = &mut self.trajectory;
+        let unknown = tools.map_or(0, |tools| name_unknown(trajectory, tools));
         let offered = |name: &str| tools.is_none_or(|tools| tools.contains(name));
-        let unknown: Vec<usize> =
-            (0..trajectory.calls.len()).filter(|at| !offered(&trajectory.calls[*at].name)).collect();
-        for at in &unknown {
-            let (span, name) = (trajectory.calls[*at].span, trajectory.calls[*at].name.clone());
-            trajectory.defect(DefectKind::UnknownTool, span, format!("no tool named {name:?} was offered"));
+        distinct_names(trajectory, &mut self.distinct);
+        let mut names = 0;
+        let mut common = 0;
+        for at in &self.distinct {
+            let name = Calls::name(trajectory, *at);
+            if offered(name) {
+                names += 1;
+                common += usize::from(reference.names.binary_search_by(|known| known.as_str().cmp(name)).is_ok());
+            }
         }
-        let mut student: Vec<&str> =
-            trajectory.calls.iter().map(|call| call.name.as_str()).filter(|name| offered(name)).collect();
-        student.sort_unstable();
-        student.dedup();
-        let common =
-            student.iter().filter(|name| reference.names.binary_search_by(|n| n.as_str().cmp(name)).is_ok()).count();
-        let matches = align::align(&trajectory.calls, &reference.calls);
-        let answer = trajectory.answer.as_ref().map(|answer| answer.text.as_str()).filter(|text| !text.is_empty());
-        let verdict = answer.map(|text| reference.gold.judge(text));
-        let facts = Facts {
+        align::align(trajectory, reference, &mut self.matches, &mut self.taken);
+        let verdict = trajectory.answer_text().filter(|text| !text.is_empty()).map(|text| reference.gold.judge(text));
+        self.verdict = verdict;
+        self.facts = Facts {
             finished: trajectory.finished,
-            answered: answer.is_some(),
+            answered: verdict.is_some(),
             correct: verdict == Some(Verdict::Equal),
             reference_calls: reference.calls.len(),
             calls: trajectory.calls.len(),
-            unknown_calls: unknown.len(),
+            unknown_calls: unknown,
             bad_calls: trajectory.bad_calls,
-            matched_calls: matches.len(),
-            exact_calls: matches.iter().filter(|m| m.exact).count(),
-            same_tools: !student.is_empty() && common == student.len() && common == reference.names.len(),
+            matched_calls: self.matches.len(),
+            exact_calls: self.matches.iter().filter(|m| m.exact).count(),
+            same_tools: names > 0 && common == names && common == reference.names.len(),
             shared_tool: common > 0,
-            tool_f1: align::f1(student.len(), reference.names.len(), common),
-            identical: align::identical(&trajectory.calls, &reference.calls),
+            tool_f1: align::f1(names, reference.names.len(), common),
+            identical: align::identical(trajectory, reference),
         };
-        let reward = preset.reward(&facts);
-        Self { trajectory, matches, facts, verdict, reward }
+        self.reward = preset.reward(&self.facts);
     }
 
     /// Whether a slower judge must still decide if the answer is right.
@@ -124,10 +137,12 @@ impl Score {
         }
         self.reward = preset.reward(&self.facts);
     }
+}
 
+impl Facts {
     /// The components in the order of [`COMPONENTS`].
     pub fn components(&self) -> [f64; COMPONENTS.len()] {
-        let f = &self.facts;
+        let f = self;
         let flag = |on: bool| f64::from(u8::from(on));
         [
             flag(f.finished),
@@ -145,6 +160,39 @@ impl Score {
             f.bad_calls as f64,
             f.reference_calls as f64,
         ]
+    }
+}
+
+/// Names a defect for each call of a tool that was not offered; returns how many there are.
+fn name_unknown(trajectory: &mut Trajectory, tools: &Tools) -> usize {
+    let mut unknown = 0;
+    for at in 0..trajectory.calls.len() {
+        let call = trajectory.calls[at];
+        if tools.contains(trajectory.name(&call)) {
+            continue;
+        }
+        unknown += 1;
+        let message = format!("no tool named {:?} was offered", trajectory.name(&call));
+        trajectory.defect(DefectKind::UnknownTool, call.span, message);
+    }
+    unknown
+}
+
+/// Fills `out` with one call of each name.
+fn distinct_names(trajectory: &Trajectory, out: &mut Vec<usize>) {
+    const FEW: usize = 32;
+    let name = |at: usize| Calls::name(trajectory, at);
+    out.clear();
+    if trajectory.calls.len() <= FEW {
+        for at in 0..trajectory.calls.len() {
+            if out.iter().all(|known| name(*known) != name(at)) {
+                out.push(at);
+            }
+        }
+    } else {
+        out.extend(0..trajectory.calls.len());
+        out.sort_unstable_by(|a, b| name(*a).cmp(name(*b)));
+        out.dedup_by(|a, b| name(*a) == name(*b));
     }
 }
 

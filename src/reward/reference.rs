@@ -2,65 +2,23 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::Value as Tree;
 
-use crate::align::Aligned;
+use crate::align::Calls;
 use crate::answer::Gold;
-use crate::trajectory::json::call_from_value;
-use crate::trajectory::parse_messages;
+use crate::json::{Doc, Id, Map, Text, Value};
+use crate::tools::Tools;
+use crate::trajectory::{Options, Trajectory, call_from_value, parse_messages};
 
 /// A tool call of the teacher.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ReferenceCall {
-    /// The tool's name.
-    pub name: String,
-    /// The arguments by name.
-    pub arguments: Map<String, Value>,
-}
-
-impl Aligned for ReferenceCall {
-    fn name(&self) -> &str {
-        &self.name
-    }
-    fn arguments(&self) -> &Map<String, Value> {
-        &self.arguments
-    }
-}
-
-/// The names of the offered tools.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Tools(Vec<String>);
-
-impl Tools {
-    /// Takes the names.
-    pub fn new(mut names: Vec<String>) -> Self {
-        names.sort_unstable();
-        names.dedup();
-        Self(names)
-    }
-
-    /// Reads a JSON list of names and tool schemas (`{"name": ...}` or OpenAI's `{"function": {"name": ...}}`).
-    pub fn from_value(value: &Value) -> Result<Self, BadReference> {
-        let bad = |message: String| BadReference { field: "tools".to_owned(), message };
-        let items = value.as_array().ok_or_else(|| bad("must be a list of names or tool schemas".to_owned()))?;
-        let name = |item: &Value| {
-            item.as_str()
-                .or_else(|| item.get("name").and_then(Value::as_str))
-                .or_else(|| item.pointer("/function/name").and_then(Value::as_str))
-                .map(str::to_owned)
-        };
-        items
-            .iter()
-            .enumerate()
-            .map(|(at, item)| name(item).ok_or_else(|| bad(format!("item {at} is neither a name nor a tool schema"))))
-            .collect::<Result<_, _>>()
-            .map(Self::new)
-    }
-
-    /// Whether a tool of that name was offered.
-    pub fn contains(&self, name: &str) -> bool {
-        self.0.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
-    }
+    /// The tool's name, a text of [`Reference::doc`].
+    pub name: Text,
+    /// The arguments, an object of [`Reference::doc`].
+    pub arguments: Id,
+    /// What the tool answered, trimmed, where the reference says so.
+    pub result: Option<Text>,
 }
 
 /// What is wrong with a reference: the caller's mistake.
@@ -85,6 +43,8 @@ impl std::error::Error for BadReference {}
 pub struct Reference {
     /// The gold answer.
     pub gold: Gold,
+    /// Names, arguments and results.
+    pub doc: Doc,
     /// The teacher's calls in order.
     pub calls: Vec<ReferenceCall>,
     /// The tools that the task offers, where the reference says so.
@@ -93,17 +53,28 @@ pub struct Reference {
     pub(super) names: Vec<String>,
 }
 
+impl Calls for Reference {
+    fn len(&self) -> usize {
+        self.calls.len()
+    }
+    fn name(&self, at: usize) -> &str {
+        self.doc.str(self.calls[at].name)
+    }
+    fn arguments(&self, at: usize) -> Map<'_> {
+        self.doc.map(self.calls[at].arguments).unwrap_or_else(|| Map::empty(&self.doc))
+    }
+}
+
 impl Reference {
-    /// A reference from its parts.
-    pub fn new(answer: &str, calls: Vec<ReferenceCall>, tools: Option<Tools>) -> Self {
-        let mut names: Vec<String> = calls.iter().map(|call| call.name.clone()).collect();
+    fn new(answer: &str, doc: Doc, calls: Vec<ReferenceCall>, tools: Option<Tools>) -> Self {
+        let mut names: Vec<String> = calls.iter().map(|call| doc.str(call.name).to_owned()).collect();
         names.sort_unstable();
         names.dedup();
-        Self { gold: Gold::new(answer), calls, tools, names }
+        Self { gold: Gold::new(answer), doc, calls, tools, names }
     }
 
     /// Reads the JSON of a reference: an object `{answer, tool_calls, tools?}`, or a teacher trajectory as a message
-    /// list, whose last `\boxed{}` is the answer.
+    /// list, whose last `\boxed{}` is the answer. A call may carry its `result`.
     ///
     /// ```
     /// use mentor::reward::Reference;
@@ -113,44 +84,59 @@ impl Reference {
     /// ```
     pub fn from_json(json: &[u8]) -> Result<Self, BadReference> {
         let bad = |field: &str, message: &str| BadReference { field: field.to_owned(), message: message.to_owned() };
-        let value: Value =
+        let tree: Tree =
             serde_json::from_slice(json).map_err(|error| bad("", &format!("is no valid JSON: {error}")))?;
-        let mut object = match value {
-            Value::Object(object) => object,
-            Value::Array(_) => return Self::from_trajectory(json),
+        let object = match tree {
+            Tree::Object(object) => object,
+            Tree::Array(_) => return Self::from_trajectory(json),
             _ => return Err(bad("", "must be an object with `answer` and `tool_calls`, or a list of messages")),
         };
         let answer = match object.get("answer") {
-            None | Some(Value::Null) => return Err(bad("answer", "is missing")),
-            Some(Value::String(text)) if text.trim().is_empty() => return Err(bad("answer", "is empty")),
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
+            None | Some(Tree::Null) => return Err(bad("answer", "is missing")),
+            Some(Tree::String(text)) if text.trim().is_empty() => return Err(bad("answer", "is empty")),
+            Some(Tree::String(text)) => text.clone(),
+            Some(Tree::Number(number)) => number.to_string(),
             Some(_) => return Err(bad("answer", "must be a string or a number")),
         };
-        let calls = match object.get_mut("tool_calls").map(Value::take) {
-            None | Some(Value::Null) => Vec::new(),
-            Some(Value::Array(calls)) => calls,
+        let listed = match object.get("tool_calls") {
+            None | Some(Tree::Null) => &[],
+            Some(Tree::Array(calls)) => calls.as_slice(),
             Some(_) => return Err(bad("tool_calls", "must be a list of {name, arguments}")),
         };
-        let calls = calls
-            .into_iter()
-            .enumerate()
-            .map(|(at, call)| match call_from_value(call) {
-                Ok((name, arguments)) => Ok(ReferenceCall { name, arguments }),
-                Err((_, message)) => Err(bad(&format!("tool_calls[{at}]"), message)),
-            })
-            .collect::<Result<_, _>>()?;
-        let tools = object.get("tools").filter(|tools| !tools.is_null()).map(Tools::from_value).transpose()?;
-        Ok(Self::new(&answer, calls, tools))
+        let mut doc = Doc::default();
+        let mut calls = Vec::with_capacity(listed.len());
+        for (at, call) in listed.iter().enumerate() {
+            let id = doc.add_tree(call);
+            let (name, arguments) =
+                call_from_value(&mut doc, id).map_err(|(_, message)| bad(&format!("tool_calls[{at}]"), message))?;
+            let result = match doc.map(id).and_then(|call| call.get("result")) {
+                None | Some(Value::Null) => None,
+                Some(Value::String(text)) => Some(text.trim().to_owned()),
+                Some(value) => {
+                    let mut written = String::new();
+                    value.write(&mut written);
+                    Some(written)
+                }
+            };
+            let result = result.map(|text| doc.add_str(&text));
+            calls.push(ReferenceCall { name, arguments, result });
+        }
+        let tools = object.get("tools").filter(|tools| !tools.is_null()).map(Tools::from_value).transpose();
+        Ok(Self::new(&answer, doc, calls, tools.map_err(|error| bad("tools", &error.0))?))
     }
 
     fn from_trajectory(json: &[u8]) -> Result<Self, BadReference> {
-        let trajectory = parse_messages(json);
+        let mut trajectory = Trajectory::default();
+        parse_messages(json, &Options::default(), &mut trajectory);
         let message = "the teacher trajectory has no \\boxed{} answer in its last assistant message";
-        let answer = trajectory.answer.filter(|answer| !answer.text.is_empty());
+        let answer = trajectory.answer_text().filter(|answer| !answer.is_empty()).map(str::to_owned);
         let answer = answer.ok_or_else(|| BadReference { field: "answer".to_owned(), message: message.to_owned() })?;
-        let calls = trajectory.calls.into_iter();
-        let calls = calls.map(|call| ReferenceCall { name: call.name, arguments: call.arguments }).collect();
-        Ok(Self::new(&answer.text, calls, None))
+        let calls = trajectory.calls.iter().map(|call| ReferenceCall {
+            name: call.name,
+            arguments: call.arguments,
+            result: call.result.map(|at| trajectory.results[at].text),
+        });
+        let calls = calls.collect();
+        Ok(Self::new(&answer, trajectory.doc, calls, None))
     }
 }

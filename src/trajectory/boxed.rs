@@ -1,50 +1,89 @@
 //! `\boxed{...}` in one pass.
 
-use memchr::memchr3_iter;
+use memchr::{memchr3_iter, memmem};
 
 use super::Span;
 
 const BOXED: &[u8] = b"\\boxed";
 
-/// The closed boxes in `text[range]`, in the order of their opening: spans of the contents.
-pub(super) fn boxes(text: &str, range: Span) -> Vec<Span> {
-    let bytes = &text.as_bytes()[range.start..range.end];
-    let mut open: Vec<Option<usize>> = Vec::new(); // for each open brace: the box that it belongs to, if any
-    let mut found: Vec<(usize, Option<usize>)> = Vec::new(); // content start, content end once closed
-    let mut boxed_brace = None; // position of a brace that opens a box
-    let mut skip = None; // position escaped by a backslash
-    for at in memchr3_iter(b'\\', b'{', b'}', bytes) {
-        if skip == Some(at) {
-            continue;
+/// The boxes of a turn; keeps its memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Boxes {
+    /// For each open brace: the box that it belongs to, if any.
+    open: Vec<Option<usize>>,
+    /// Start and, once it is closed, end of each box's content, in the order of opening.
+    found: Vec<(usize, Option<usize>)>,
+}
+
+/// The box that holds the answer.
+pub(super) struct Found {
+    /// Its content.
+    pub span: Span,
+    /// Whether another box holds something else.
+    pub several: bool,
+}
+
+impl Boxes {
+    /// Finds the boxes in some ranges of a text. A box does not reach from one range into the next.
+    pub(super) fn find(&mut self, text: &str, ranges: &[Span]) {
+        self.found.clear();
+        for range in ranges {
+            self.find_in(text, *range);
         }
-        match bytes[at] {
-            b'\\' => {
-                skip = Some(at + 1);
-                if bytes[at..].starts_with(BOXED) {
-                    let after = at + BOXED.len();
-                    let blanks = bytes[after..].iter().take(16).take_while(|b| b.is_ascii_whitespace()).count();
-                    boxed_brace = (bytes.get(after + blanks) == Some(&b'{')).then_some(after + blanks);
-                }
+    }
+
+    /// The last closed box.
+    pub(super) fn answer(&self, text: &str) -> Option<Found> {
+        let last = self.closed().next_back()?;
+        let content = |span: Span| text[span.start..span.end].trim();
+        let answer = content(last);
+        let around = |span: &Span| span.start <= last.start && last.end <= span.end;
+        let several = self.closed().any(|span| !around(&span) && content(span) != answer);
+        Some(Found { span: last, several })
+    }
+
+    fn closed(&self) -> impl DoubleEndedIterator<Item = Span> {
+        self.found.iter().filter_map(|(start, end)| end.map(|end| Span::new(*start, end)))
+    }
+
+    fn find_in(&mut self, text: &str, range: Span) {
+        let bytes = &text.as_bytes()[range.start..range.end];
+        let Some(first) = memmem::find(bytes, BOXED) else { return };
+        self.open.clear();
+        let mut boxed_brace = None; // position of a brace that opens a box
+        let mut skip = None; // position escaped by a backslash
+        let before = self.found.len();
+        // Braces before the first box say nothing of it, but a backslash just before it may escape its own.
+        let from = first - bytes[..first].iter().rev().take_while(|byte| **byte == b'\\').count();
+        for at in memchr3_iter(b'\\', b'{', b'}', &bytes[from..]).map(|at| from + at) {
+            if skip == Some(at) {
+                continue;
             }
-            b'{' => {
-                if boxed_brace == Some(at) {
-                    found.push((at + 1, None));
-                    open.push(Some(found.len() - 1));
-                } else if !found.is_empty() {
-                    open.push(None);
+            match bytes[at] {
+                b'\\' => {
+                    skip = Some(at + 1);
+                    if bytes[at..].starts_with(BOXED) {
+                        let after = at + BOXED.len();
+                        let blanks = bytes[after..].iter().take(16).take_while(|b| b.is_ascii_whitespace()).count();
+                        boxed_brace = (bytes.get(after + blanks) == Some(&b'{')).then_some(after + blanks);
+                    }
                 }
-            }
-            _ => {
-                if let Some(Some(index)) = open.pop() {
-                    found[index].1 = Some(at);
+                b'{' => {
+                    if boxed_brace == Some(at) {
+                        self.found.push((range.start + at + 1, None));
+                        self.open.push(Some(self.found.len() - 1));
+                    } else if self.found.len() > before {
+                        self.open.push(None);
+                    }
+                }
+                _ => {
+                    if let Some(Some(index)) = self.open.pop() {
+                        self.found[index].1 = Some(range.start + at);
+                    }
                 }
             }
         }
     }
-    found
-        .into_iter()
-        .filter_map(|(start, end)| end.map(|end| Span::new(range.start + start, range.start + end)))
-        .collect()
 }
 
 #[cfg(test)]
@@ -52,7 +91,9 @@ mod tests {
     use super::*;
 
     fn contents(text: &str) -> Vec<&str> {
-        boxes(text, Span::new(0, text.len())).into_iter().map(|s| &text[s.start..s.end]).collect()
+        let mut boxes = Boxes::default();
+        boxes.find(text, &[Span::new(0, text.len())]);
+        boxes.closed().map(|s| &text[s.start..s.end]).collect()
     }
 
     #[test]

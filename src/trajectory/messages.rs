@@ -1,93 +1,217 @@
-//! Message lists (OpenAI chat, TRL) -> [`Trajectory`].
+//! Message lists (OpenAI chat, OpenAI Responses items, TRL, Anthropic content blocks) -> [`Trajectory`].
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
-use super::json::call_from_value;
 use super::markup::parse_content;
-use super::{Answer, Call, DefectKind, Trajectory, Turn};
+use super::{DefectKind, Options, Span, Trajectory, Turn, call_from_value};
+use crate::json::{List, Map, Value};
 
-/// Parses the JSON of a message list: dicts of `role`, `content`, and for the assistant `tool_calls`.
+/// Parses the JSON of a message list into `out`.
 ///
-/// Only assistant messages count. Where a message has structured calls, its text is read for defects only; where it has
-/// none, calls written in its text count as they do in a text rollout. A last assistant message counts as finished
-/// unless it carries `"finish_reason": "length"`.
-pub fn parse_messages(json: &[u8]) -> Trajectory {
-    let mut out = Trajectory::default();
-    let messages = match serde_json::from_slice::<Value>(json) {
-        Ok(Value::Array(messages)) => messages,
-        Ok(_) => {
-            out.defect(DefectKind::BadMessage, None, "the rollout is no list of messages");
-            Vec::new()
+/// Read are chat messages (`role`, `content` as text or parts, for the assistant `tool_calls`), content blocks `tool_use` and
+/// `tool_result`, and items of the types `message`, `function_call` and `function_call_output`. Only the assistant's count;
+/// its thoughts (`reasoning`, `thinking`) do not. Where a message has structured calls, its text is read for
+/// defects only; where it has none, calls written in its text count as they do in a text rollout. A last assistant
+/// message counts as finished unless it says that it was cut off: `finish_reason` `length`, `stop_reason` `max_tokens`, or
+/// `status` `incomplete`.
+pub fn parse_messages(json: &[u8], options: &Options<'_>, out: &mut Trajectory) {
+    out.clear();
+    // Taken out of `out` for the time of reading, so that views of it may stand beside what is being written.
+    let mut source = std::mem::take(&mut out.source);
+    let messages = std::str::from_utf8(json).ok().filter(|text| text.len() <= super::MAX_ROLLOUT);
+    match messages.map(|text| source.parse_all(text)) {
+        Some(Ok(id)) => match source.value(id) {
+            Value::Array(messages) => Reader { out, options, turn_open: false }.run(messages),
+            _ => out.defect(DefectKind::BadMessage, None, "the rollout is no list of messages"),
+        },
+        Some(Err(failure)) => {
+            let message = format!("the messages are no valid JSON: unexpected text at byte {}", failure.at);
+            out.defect(DefectKind::BadMessage, None, message);
         }
-        Err(error) => {
-            out.defect(DefectKind::BadMessage, None, format!("the messages are no valid JSON: {error}"));
-            Vec::new()
-        }
-    };
-    let mut answer = None;
-    for (index, message) in messages.into_iter().enumerate() {
-        read_message(index, message, &mut out, &mut answer);
+        None => out.defect(DefectKind::BadMessage, None, "the messages are no UTF-8 text of at most 2 GiB"),
     }
-    out.answer = answer;
+    out.source = source;
     out.close();
-    out
 }
 
-fn read_message(index: usize, message: Value, out: &mut Trajectory, answer: &mut Option<Answer>) {
-    let Value::Object(mut message) = message else {
-        out.finished = false;
-        out.defect(DefectKind::BadMessage, None, format!("message {index} is no object"));
-        return;
-    };
-    let role = message.get("role").and_then(Value::as_str).unwrap_or_default();
-    if role != "assistant" {
-        out.finished = false;
-        if role == "tool" || role == "function" {
-            if let Some(turn) = out.turns.last_mut() {
-                turn.results += 1;
+struct Reader<'o, 'a> {
+    out: &'o mut Trajectory,
+    options: &'o Options<'a>,
+    /// The last item was the assistant's and of the kind that shares a turn with the next.
+    turn_open: bool,
+}
+
+impl Reader<'_, '_> {
+    fn run(&mut self, messages: List<'_>) {
+        for (index, message) in messages.iter().enumerate() {
+            match message {
+                Value::Object(message) => self.message(index, message),
+                _ => {
+                    self.out.finished = false;
+                    self.out.defect(DefectKind::BadMessage, None, format!("message {index} is no object"));
+                }
             }
-        } else if role.is_empty() {
-            out.defect(DefectKind::BadMessage, None, format!("message {index} has no role"));
         }
-        return;
     }
-    out.finished = message.get("finish_reason").and_then(Value::as_str) != Some("length");
-    let structured = match message.get_mut("tool_calls").map(Value::take) {
-        None | Some(Value::Null) => Vec::new(),
-        Some(Value::Array(calls)) => calls,
-        Some(_) => {
-            out.defect(DefectKind::BadMessage, None, format!("message {index}: tool_calls is no list"));
-            Vec::new()
+
+    fn message(&mut self, index: usize, message: Map<'_>) {
+        let mut role = "";
+        let mut kind = "";
+        for (key, value) in message.iter() {
+            match (key, value) {
+                ("role", Value::String(text)) => role = text,
+                ("type", Value::String(text)) => kind = text,
+                _ => {}
+            }
         }
-    };
-    let first_call = out.calls.len();
-    let turn = out.turns.len();
-    *answer = parse_content(&content(message.get("content"), index, out), index, out);
-    if !structured.is_empty() {
-        out.calls.truncate(first_call);
+        match (role, kind) {
+            ("", "function_call") => self.call_item(index, message),
+            ("", "function_call_output") => {
+                self.turn_open = false;
+                self.result(index, message, "call_id", message.get("output"));
+            }
+            ("", "reasoning") => {}
+            ("assistant", kind) => self.assistant(index, message, kind == "message"),
+            ("tool" | "function", _) => {
+                self.turn_open = false;
+                self.result(index, message, "tool_call_id", message.get("content"));
+            }
+            (role, _) => {
+                self.turn_open = false;
+                self.out.finished = false;
+                if role.is_empty() {
+                    self.out.defect(DefectKind::BadMessage, None, format!("message {index} has no role"));
+                }
+                self.result_blocks(index, message);
+            }
+        }
     }
-    for value in structured {
-        match call_from_value(value) {
-            Ok((name, arguments)) => out.calls.push(Call { name, arguments, span: None, turn }),
+
+    fn assistant(&mut self, index: usize, message: Map<'_>, item: bool) {
+        let cut = ["finish_reason", "stop_reason", "status"].iter().any(|key| {
+            matches!(
+                message.get(key),
+                Some(Value::String("length" | "max_tokens" | "max_output_tokens" | "incomplete"))
+            )
+        });
+        self.out.finished = !cut;
+        self.turn_open = item;
+        let content = message.get("content");
+        let first_call = self.out.calls.len();
+        let text = self.text(index, content);
+        parse_content(&text, index, self.options, self.out);
+        let blocks = content.and_then(Value::as_list).into_iter().flat_map(List::iter);
+        let blocks = blocks.filter(|part| kind_of(*part) == Some("tool_use"));
+        match message.get("tool_calls") {
+            None | Some(Value::Null) => self.structured(index, first_call, blocks),
+            Some(Value::Array(calls)) => self.structured(index, first_call, calls.iter().chain(blocks)),
+            Some(_) => {
+                self.out.defect(DefectKind::BadMessage, None, format!("message {index}: tool_calls is no list"));
+            }
+        }
+    }
+
+    /// Adds the structured calls of the last turn. They replace those written in its text.
+    fn structured<'v>(&mut self, index: usize, first_call: usize, calls: impl Iterator<Item = Value<'v>>) {
+        let mut calls = calls.peekable();
+        if calls.peek().is_some() {
+            self.out.calls.truncate(first_call);
+            self.out.attempts = 0;
+        }
+        for call in calls {
+            self.call(index, call, &["id"]);
+        }
+        self.count_attempts();
+    }
+
+    /// An item that is a call: it belongs to the turn of the assistant's items before it.
+    fn call_item(&mut self, index: usize, item: Map<'_>) {
+        if !self.turn_open {
+            let span = Span::new(0, 0);
+            self.out.turns.push(Turn { span, message: Some(index), results: 0, attempts: 0, boxed: false });
+            self.out.attempts = 0;
+            self.out.answer = None;
+        }
+        self.turn_open = true;
+        self.out.finished = true;
+        self.call(index, Value::Object(item), &["call_id", "id"]);
+        self.count_attempts();
+    }
+
+    fn call(&mut self, index: usize, call: Value<'_>, ids: &[&str]) {
+        let out = &mut *self.out;
+        let id = call.as_map().and_then(|map| ids.iter().find_map(|key| map.get(key).and_then(Value::as_str)));
+        let copy = out.doc.copy(call);
+        match call_from_value(&mut out.doc, copy) {
+            Ok((name, arguments)) => {
+                out.call(name, arguments, None);
+                let id = id.map(|id| out.doc.add_str(id));
+                let turn = out.turns.len().saturating_sub(1);
+                if let Some(call) = out.calls.last_mut() {
+                    call.id = id;
+                    call.turn = turn;
+                }
+            }
             Err((kind, text)) => out.defect(kind, None, format!("message {index}: {text}")),
         }
     }
-    debug_assert!(matches!(out.turns.last(), Some(Turn { message: Some(_), .. })));
+
+    fn count_attempts(&mut self) {
+        let attempts = self.out.attempts;
+        if let Some(turn) = self.out.turns.last_mut() {
+            turn.attempts = attempts;
+        }
+    }
+
+    /// A message that is a tool's result.
+    fn result(&mut self, index: usize, message: Map<'_>, id: &str, content: Option<Value<'_>>) {
+        self.out.finished = false;
+        let id = message.get(id).and_then(Value::as_str).map(|id| self.out.doc.add_str(id));
+        let text = self.text(index, content);
+        self.out.result(&text, None, Some(index), id);
+    }
+
+    /// The results inside a user's message.
+    fn result_blocks(&mut self, index: usize, message: Map<'_>) {
+        let parts = message.get("content").and_then(Value::as_list).into_iter().flat_map(List::iter);
+        for block in parts.filter(|part| kind_of(*part) == Some("tool_result")).filter_map(Value::as_map) {
+            self.result(index, block, "tool_use_id", block.get("content"));
+        }
+    }
+
+    /// A content's text: a string, the joined texts of its parts, or the JSON of anything else a tool returned.
+    fn text<'v>(&mut self, index: usize, content: Option<Value<'v>>) -> Cow<'v, str> {
+        match content {
+            None | Some(Value::Null) => Cow::Borrowed(""),
+            Some(Value::String(text)) => Cow::Borrowed(text),
+            Some(Value::Array(parts)) => {
+                let mut texts = parts.iter().filter_map(text_of_part);
+                match (texts.next(), texts.next()) {
+                    (None, _) => Cow::Borrowed(""),
+                    (Some(text), None) => Cow::Borrowed(text),
+                    (Some(first), Some(second)) => Cow::Owned([first, second].into_iter().chain(texts).collect()),
+                }
+            }
+            Some(_) => {
+                self.out.defect(
+                    DefectKind::BadMessage,
+                    None,
+                    format!("message {index}: content is neither text nor parts"),
+                );
+                Cow::Borrowed("")
+            }
+        }
+    }
 }
 
-/// The message's text: a string, or the joined texts of content parts.
-fn content<'a>(content: Option<&'a Value>, index: usize, out: &mut Trajectory) -> Cow<'a, str> {
-    match content {
-        None | Some(Value::Null) => Cow::Borrowed(""),
-        Some(Value::String(text)) => Cow::Borrowed(text),
-        Some(Value::Array(parts)) => {
-            Cow::Owned(parts.iter().filter_map(|part| part.get("text").and_then(Value::as_str)).collect())
-        }
-        Some(_) => {
-            out.defect(DefectKind::BadMessage, None, format!("message {index}: content is neither text nor parts"));
-            Cow::Borrowed("")
-        }
+fn kind_of(part: Value<'_>) -> Option<&str> {
+    part.as_map()?.get("type")?.as_str()
+}
+
+fn text_of_part(part: Value<'_>) -> Option<&str> {
+    match part {
+        Value::String(text) => Some(text),
+        Value::Object(part) => part.get("text")?.as_str(),
+        _ => None,
     }
 }

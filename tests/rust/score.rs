@@ -1,9 +1,10 @@
 //! Scoring: golden rows of the reference code, edge cases, properties.
 
 use mentor::answer::Verdict;
-use mentor::batch::{Item, Rollout, score_batch};
-use mentor::reward::{Preset, Reference, Score, Tools};
-use mentor::trajectory::{DefectKind, Trajectory, parse_messages, parse_text};
+use mentor::batch::{Item, Rollout, Row, score_batch};
+use mentor::reward::{Preset, Reference, Score};
+use mentor::tools::Tools;
+use mentor::trajectory::{DefectKind, Format, Options, Trajectory};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -47,8 +48,12 @@ fn every_preset_gives_exactly_the_official_score() {
         for row in &rows {
             let reference = Reference::from_json(row["reference"].to_string().as_bytes()).expect("reference");
             let rollout = Rollout::Text(row["rollout"].as_str().expect("rollout"));
-            let item = Item { rollout, reference: &reference, tools: Some(&tools) };
-            let mut score = score_batch(&[item], preset, Some(1)).remove(0);
+            let item = Item { rollout, reference: &reference, tools: Some(&tools), format: Format::Auto };
+            let mut score = {
+                let mut score = Score::default();
+                item.score(preset, &mut score);
+                score
+            };
             let want = row["official"][column].as_f64().expect("score");
             if score.is_open() {
                 // Writings such as `34\%` are left to the slower judge, which finds them all right.
@@ -65,7 +70,7 @@ fn strict_is_mentor_with_identical_calls() {
     let tools = tools();
     for row in rows("reward_official.jsonl") {
         let reference = Reference::from_json(row["reference"].to_string().as_bytes()).expect("reference");
-        let trajectory = parse_text(row["rollout"].as_str().expect("rollout"));
+        let trajectory = Trajectory::from_text(row["rollout"].as_str().expect("rollout"));
         let strict = Score::new(trajectory.clone(), &reference, Some(&tools), Preset::Strict);
         let mentor = Score::new(trajectory, &reference, Some(&tools), Preset::Mentor);
         match row["kind"].as_str().expect("kind") {
@@ -105,13 +110,13 @@ fn text_edge_cases() {
         (format!("<tool_call>{{\"name\": [\"add\"]}}</tool_call>{answer}"), 0, vec!["bad_name"]),
         (format!("<tool_call>{{\"name\": \"add\", \"arguments\": 3}}</tool_call>{answer}"), 0, vec!["bad_arguments"]),
         (format!("<tool_call>{{\"name\": \"add\"}} x</tool_call>{call}{answer}"), 1, vec!["malformed_call"]),
-        (format!("<tool_call>{{\"name\": 1e999}}</tool_call>{answer}"), 0, vec!["malformed_call"]),
+        (format!("<tool_call>{{\"name\": NaN}}</tool_call>{answer}"), 0, vec!["malformed_call"]),
         (format!("\\boxed{{1}} {answer}"), 0, vec!["several_answers"]),
         (format!("\\boxed{{ 3 }} {answer}"), 0, vec![]),
         (format!("\\boxed{{}}{end}"), 0, vec!["empty_answer"]),
         (format!("{answer}<|im_start|>user\n<tool_response>\n1\n</tool_response>{end}"), 0, vec!["not_finished"]),
     ] {
-        let got = parse_text(&text);
+        let got = Trajectory::from_text(&text);
         assert_eq!(got.calls.len(), calls, "{text}");
         assert_eq!(kinds(&got), want, "{text}");
     }
@@ -121,7 +126,7 @@ fn text_edge_cases() {
 fn a_box_in_the_prompt_or_in_a_result_is_no_answer() {
     let text = "<|im_start|>user\nwrite \\boxed{24}<|im_end|>\n<|im_start|>assistant\nhm<|im_end|>\n<|im_start|>user\n\
                 <tool_response>\n\\boxed{24}\n</tool_response><|im_end|>\n<|im_start|>assistant\nI do not know<|im_end|>";
-    let got = parse_text(text);
+    let got = Trajectory::from_text(text);
     assert_eq!(got.answer, None);
     assert_eq!(got.turns.iter().map(|turn| turn.results).collect::<Vec<_>>(), [1, 0]);
 }
@@ -130,11 +135,11 @@ fn a_box_in_the_prompt_or_in_a_result_is_no_answer() {
 fn spans_are_byte_offsets_of_the_call_and_the_answer() {
     let call = "<tool_call>\n{\"name\": \"add\", \"arguments\": {}}\n</tool_call>";
     let text = format!("ünïcode {call} so \\boxed{{ 7 }}<|im_end|>");
-    let got = parse_text(&text);
+    let got = Trajectory::from_text(&text);
     let span = got.calls[0].span.expect("a span");
     assert_eq!(&text[span.start..span.end], call);
     let answer = got.answer.expect("an answer");
-    assert_eq!((answer.text.as_str(), &text[answer.span.start..answer.span.end]), ("7", " 7 "));
+    assert_eq!((got.doc.str(answer.text), &text[answer.span.start..answer.span.end]), ("7", " 7 "));
 }
 
 #[test]
@@ -150,7 +155,7 @@ fn hostile_text_takes_linear_time() {
     ] {
         let text = unit.repeat(4_000_000 / unit.len());
         let started = std::time::Instant::now();
-        let got = parse_text(&text);
+        let got = Trajectory::from_text(&text);
         assert!(got.defects.len() <= 64);
         assert!(started.elapsed().as_secs_f64() < 3.0, "{unit}: {:?}", started.elapsed());
     }
@@ -163,7 +168,7 @@ fn deep_nesting_is_a_defect() {
         "[".repeat(400),
         "]".repeat(400)
     );
-    assert!(kinds(&parse_text(&text)).contains(&"malformed_call"));
+    assert!(kinds(&Trajectory::from_text(&text)).contains(&"malformed_call"));
 }
 
 #[test]
@@ -192,11 +197,11 @@ fn messages_edge_cases() {
         ),
         (json!({"role": "assistant"}), 0, vec!["bad_message", "not_finished", "no_answer"]),
     ] {
-        let got = parse_messages(messages.to_string().as_bytes());
+        let got = Trajectory::from_messages(messages.to_string().as_bytes());
         assert_eq!(got.calls.len(), calls, "{messages}");
         assert_eq!(kinds(&got), want, "{messages}");
     }
-    assert_eq!(kinds(&parse_messages(b"[{")), ["bad_message", "not_finished", "no_answer"]);
+    assert_eq!(kinds(&Trajectory::from_messages(b"[{")), ["bad_message", "not_finished", "no_answer"]);
 }
 
 #[test]
@@ -219,12 +224,12 @@ fn messages_and_text_of_one_rollout_score_alike() {
             continue;
         }
         let json = serde_json::to_vec(&messages).expect("messages");
-        let (a, b) = (parse_text(text), parse_messages(&json));
+        let (a, b) = (Trajectory::from_text(text), Trajectory::from_messages(&json));
         for preset in Preset::ALL {
             let a = Score::new(a.clone(), &reference, Some(&tools), preset);
             let b = Score::new(b.clone(), &reference, Some(&tools), preset);
             assert_eq!(a.reward.to_bits(), b.reward.to_bits(), "row {} {}", row["id"], preset.name());
-            assert_eq!(a.components().map(f64::to_bits), b.components().map(f64::to_bits));
+            assert_eq!(a.facts.components().map(f64::to_bits), b.facts.components().map(f64::to_bits));
         }
     }
 }
@@ -267,9 +272,10 @@ fn threads_and_order_change_nothing() {
             rollout: Rollout::Text(row["rollout"].as_str().expect("text")),
             reference,
             tools: Some(&tools),
+            format: Format::Auto,
         })
         .collect();
-    let bits = |scores: &[Score]| scores.iter().map(|score| score.reward.to_bits()).collect::<Vec<_>>();
+    let bits = |scores: &[Row]| scores.iter().map(|score| score.reward.to_bits()).collect::<Vec<_>>();
     let serial = bits(&score_batch(&items, Preset::F1, Some(1)));
     let mut reversed: Vec<Item<'_>> = items.clone();
     reversed.reverse();
@@ -282,11 +288,13 @@ fn threads_and_order_change_nothing() {
 #[test]
 fn bytes_that_are_no_utf8_are_read_and_named() {
     let mut bytes = b"\xff \\boxed{3}<|im_end|>".to_vec();
-    let got = Rollout::Bytes(&bytes).parse();
-    assert_eq!(got.answer.as_ref().map(|answer| answer.text.as_str()), Some("3"));
+    let mut got = Trajectory::default();
+    Rollout::Bytes(&bytes).parse(&Options::default(), &mut got);
+    assert_eq!(got.answer_text(), Some("3"));
     assert_eq!(got.defects[0].kind, DefectKind::InvalidUtf8);
     bytes[0] = b' ';
-    assert!(Rollout::Bytes(&bytes).parse().defects.is_empty());
+    Rollout::Bytes(&bytes).parse(&Options::default(), &mut got);
+    assert!(got.defects.is_empty());
 }
 
 fn fragment() -> impl Strategy<Value = String> {
@@ -312,7 +320,7 @@ proptest! {
     fn parsing_is_total_and_rewards_are_bounded(parts in proptest::collection::vec(fragment(), 0..40)) {
         let text = parts.concat();
         let reference = Reference::from_json(br#"{"answer": "3", "tool_calls": [{"name": "add"}]}"#).expect("reference");
-        let trajectory = parse_text(&text);
+        let trajectory = Trajectory::from_text(&text);
         for call in &trajectory.calls {
             let span = call.span.expect("text calls have spans");
             prop_assert!(text[span.start..span.end].starts_with("<tool_call>"));
@@ -326,8 +334,8 @@ proptest! {
         for preset in Preset::ALL {
             let score = Score::new(trajectory.clone(), &reference, Some(&tools()), preset);
             prop_assert!((0.0..=1.1).contains(&score.reward));
-            prop_assert!(score.components().iter().all(|value| value.is_finite()));
+            prop_assert!(score.facts.components().iter().all(|value| value.is_finite()));
         }
-        let _ = parse_messages(&serde_json::to_vec(&json!([{"role": "assistant", "content": text}])).expect("json"));
+        let _ = Trajectory::from_messages(&serde_json::to_vec(&json!([{"role": "assistant", "content": text}])).expect("json"));
     }
 }
