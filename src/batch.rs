@@ -31,7 +31,9 @@ impl Rollout<'_> {
         }
     }
 
-    fn len(&self) -> usize {
+    /// Length in bytes.
+    #[expect(clippy::len_without_is_empty, reason = "no one asks")]
+    pub fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
             Self::Bytes(bytes) | Self::Messages(bytes) => bytes.len(),
@@ -64,10 +66,14 @@ pub struct Item<'a> {
 }
 
 impl Item<'_> {
+    /// How the rollout is read.
+    pub fn options(&self) -> Options<'_> {
+        Options { format: self.format, tools: self.tools.or(self.reference.tools.as_ref()) }
+    }
+
     /// Scores the item into `score`, whose memory is used again.
     pub fn score(&self, preset: Preset, score: &mut Score) {
-        let tools = self.tools.or(self.reference.tools.as_ref());
-        self.rollout.parse(&Options { format: self.format, tools }, &mut score.trajectory);
+        self.rollout.parse(&self.options(), &mut score.trajectory);
         score.compute(self.reference, self.tools, preset);
     }
 }
@@ -93,6 +99,17 @@ impl Row {
         let defects = counts.filter(|(_, count)| **count > 0).fold(0, |bits, (kind, _)| bits | 1 << kind);
         let open = score.is_open().then(|| score.trajectory.answer_text().unwrap_or_default().into());
         Self { facts: score.facts, verdict: score.verdict, reward: score.reward, defects, open }
+    }
+
+    /// Takes a slower judge's verdict.
+    pub fn settle(&mut self, verdict: Verdict, preset: Preset) {
+        self.verdict = Some(verdict);
+        self.open = None;
+        self.facts.correct = verdict == Verdict::Equal;
+        if verdict == Verdict::Undecided {
+            self.defects |= 1 << DefectKind::Undecided.index();
+        }
+        self.reward = preset.reward(&self.facts);
     }
 }
 

@@ -1,10 +1,11 @@
 """The extension module. Internal: use `mentor.score_batch`, `mentor.Sandbox` and the like."""
 
 from collections.abc import Callable
-from typing import Literal, TypeAlias, final
+from typing import Any, Literal, TypeAlias, final
 
 __all__ = [
     "COMPONENTS",
+    "FORMATS",
     "GUEST_SHA256",
     "PRESETS",
     "PreparedReference",
@@ -21,6 +22,7 @@ __all__ = [
 
 __version__: str
 COMPONENTS: list[str]
+FORMATS: list[str]
 PRESETS: list[str]
 GUEST_SHA256: str
 
@@ -67,11 +69,11 @@ class Scores:
     def components(self) -> list[bytes]:
         """One column per name in `COMPONENTS`, as native-endian f64."""
 
-    def undecided(self) -> list[tuple[int, str]]:
-        """Rows whose answer the native judge left undecided: index and predicted answer."""
+    def undecided(self) -> list[tuple[int, str, str]]:
+        """Rows whose answer the native judge left undecided: index, gold answer and predicted answer."""
 
-    def answers(self) -> list[tuple[int, str]]:
-        """Rows that have an answer at all: index and predicted answer."""
+    def answers(self) -> list[tuple[int, str, str]]:
+        """Rows that have an answer at all: index, gold answer and predicted answer."""
 
     def settle(self, verdicts: list[tuple[int, bool | None]]) -> None:
         """Takes the slower judge's verdicts: index, and true, false, or none for undecided."""
@@ -83,13 +85,20 @@ class Scores:
         """Everything about one row, as JSON."""
 
 def score(
-    rollouts: list[str | bytes | tuple[bytes]],
-    references: list[PreparedReference],
+    rollouts: list[Any],
+    refs: list[Any],
     tools: list[PreparedTools | None],
     preset: str,
+    format: str,
     threads: int | None,
+    convert: Callable[[int, Any], str | bytes | tuple[bytes]],
+    prepare: Callable[[int, Any], PreparedReference],
 ) -> Scores:
-    """Scores rollouts: text, JSON of a message list, or ``(text that may be no UTF-8,)``."""
+    """Scores rollouts.
+
+    ``str`` is taken as it is; ``convert`` makes text, the JSON of a message list, or ``(text that may be no UTF-8,)`` of
+    anything else. ``prepare`` is called once per reference object. ``tools`` has one entry for all rows, or one per row.
+    """
 
 def judge(predictions: list[str], golds: list[str]) -> list[bool | None]:
     """The native verdicts of pairs: true equal, false different, none undecided."""

@@ -1,20 +1,24 @@
 //! Scoring across the border: rollouts come in as `str` or JSON bytes, scores go out as raw `f64` and JSON.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
-use pyo3::types::PyBytes;
-use serde_json::{Value, json};
+use pyo3::types::{PyBytes, PyList, PyString};
+use serde_json::{Value as Tree, json};
 
 use crate::answer::{Gold, Verdict};
-use crate::batch::{Item, Rollout, score_batch};
-use crate::reward::{COMPONENTS, Preset, Reference, Score, Tools};
-use crate::trajectory::Span;
+use crate::batch::{Item, Rollout, Row, score_batch};
+use crate::json::Value;
+use crate::reward::{COMPONENTS, Preset, Reference, Score};
+use crate::tools::Tools;
+use crate::trajectory::{DefectKind, Format, Span, Trajectory};
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("COMPONENTS", COMPONENTS.to_vec())?;
+    module.add("FORMATS", Format::ALL.map(Format::name).to_vec())?;
     module.add("PRESETS", Preset::ALL.map(Preset::name).to_vec())?;
     module.add_class::<PreparedReference>()?;
     module.add_class::<PreparedTools>()?;
@@ -41,8 +45,12 @@ impl PreparedReference {
 
     /// The calls as JSON.
     fn tool_calls<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        let calls = self.0.calls.iter().map(|call| json!({"name": call.name, "arguments": call.arguments}));
-        PyBytes::new(py, Value::Array(calls.collect()).to_string().as_bytes())
+        let reference = &self.0;
+        let calls = reference.calls.iter().map(|call| {
+            let arguments = reference.doc.value(call.arguments).to_tree();
+            json!({"name": reference.doc.str(call.name), "arguments": arguments})
+        });
+        PyBytes::new(py, Tree::Array(calls.collect()).to_string().as_bytes())
     }
 }
 
@@ -54,100 +62,185 @@ struct PreparedTools(Tools);
 impl PreparedTools {
     #[new]
     fn new(json: &[u8]) -> PyResult<Self> {
-        let value: Value = serde_json::from_slice(json).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let value: Tree = serde_json::from_slice(json).map_err(|error| PyValueError::new_err(error.to_string()))?;
         Tools::from_value(&value).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 }
 
-/// What kind a rollout is.
-#[derive(FromPyObject)]
+/// A rollout as Python holds it: nothing is copied.
 enum Input {
     Text(PyBackedStr),
     /// JSON of a message list.
     Messages(PyBackedBytes),
-    /// `(bytes,)`: text that may not be valid UTF-8.
-    Bytes((PyBackedBytes,)),
+    /// Text that may not be valid UTF-8.
+    Bytes(PyBackedBytes),
 }
 
 impl Input {
+    /// Takes a `str` as it is; anything else goes through `convert(index, rollout)`, which gives `str`, the bytes of a
+    /// message list, or `(bytes,)` for text that may not be valid UTF-8.
+    fn new(at: usize, rollout: Bound<'_, PyAny>, convert: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let rollout = match rollout.cast_into::<PyString>() {
+            // Fails for lone surrogates, which UTF-8 does not have.
+            Ok(text) => match PyBackedStr::try_from(text.clone()) {
+                Ok(text) => return Ok(Self::Text(text)),
+                Err(_) => text.into_any(),
+            },
+            Err(other) => other.into_inner(),
+        };
+        let converted = convert.call1((at, rollout))?;
+        if let Ok(text) = converted.extract() {
+            return Ok(Self::Text(text));
+        }
+        match converted.extract::<PyBackedBytes>() {
+            Ok(json) => Ok(Self::Messages(json)),
+            Err(_) => converted.extract::<(PyBackedBytes,)>().map(|(bytes,)| Self::Bytes(bytes)).map_err(PyErr::from),
+        }
+    }
+
     fn rollout(&self) -> Rollout<'_> {
         match self {
             Self::Text(text) => Rollout::Text(text),
             Self::Messages(json) => Rollout::Messages(json),
-            Self::Bytes((bytes,)) => Rollout::Bytes(bytes),
+            Self::Bytes(bytes) => Rollout::Bytes(bytes),
         }
     }
 }
 
-/// So many rollouts are scored between two looks at pending signals.
-const CHUNK: usize = 2048;
-
-#[pyfunction]
-#[pyo3(signature = (rollouts, references, tools, preset, threads))]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 hands over owned values")]
-fn score(
-    py: Python<'_>,
-    rollouts: Vec<Input>,
-    references: Vec<Py<PreparedReference>>,
-    tools: Vec<Option<Py<PreparedTools>>>,
-    preset: &str,
-    threads: Option<usize>,
-) -> PyResult<Scores> {
-    let preset = Preset::from_str(preset).map_err(|error| PyValueError::new_err(error.to_string()))?;
-    if rollouts.len() != references.len() || rollouts.len() != tools.len() {
-        return Err(PyValueError::new_err("unequal lengths"));
+/// The prepared references of a batch: each object is prepared once, however many rows it stands for.
+fn prepared(refs: &Bound<'_, PyList>, prepare: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PreparedReference>>> {
+    let py = refs.py();
+    let mut known: HashMap<usize, Py<PreparedReference>> = HashMap::new();
+    let mut last: Option<(usize, Py<PreparedReference>)> = None;
+    let mut found = Vec::with_capacity(refs.len());
+    for (at, reference) in refs.iter().enumerate() {
+        let key = reference.as_ptr() as usize;
+        let same = last.as_ref().filter(|(known, _)| *known == key).map(|(_, prepared)| prepared.clone_ref(py));
+        let prepared = match same.or_else(|| known.get(&key).map(|prepared| prepared.clone_ref(py))) {
+            Some(prepared) => prepared,
+            None => {
+                let made: Py<PreparedReference> = prepare.call1((at, reference))?.extract()?;
+                known.insert(key, made.clone_ref(py));
+                made
+            }
+        };
+        last = Some((key, prepared.clone_ref(py)));
+        found.push(prepared);
     }
-    let items: Vec<Item<'_>> = rollouts
-        .iter()
-        .zip(references.iter().zip(&tools))
-        .map(|(rollout, (reference, tools))| Item {
-            rollout: rollout.rollout(),
-            reference: &reference.get().0,
-            tools: tools.as_ref().map(|tools| &tools.get().0),
-        })
-        .collect();
-    let mut scores = Vec::with_capacity(items.len());
-    for chunk in items.chunks(CHUNK) {
-        scores.extend(py.detach(|| score_batch(chunk, preset, threads)));
-        py.check_signals()?;
-    }
-    Ok(Scores { scores, preset })
+    Ok(found)
 }
 
-/// The scores of a batch, in order.
+/// Scores rollouts. `convert(index, rollout)` and `prepare(index, reference)` are called for what is not yet in the form
+/// that the parser takes; `tools` has one entry, for all rows, or one per row.
+#[pyfunction]
+#[pyo3(signature = (rollouts, refs, tools, preset, format, threads, convert, prepare))]
+#[expect(clippy::needless_pass_by_value, reason = "pyo3 hands over owned values")]
+#[expect(clippy::too_many_arguments, reason = "one caller, which names them")]
+fn score(
+    py: Python<'_>,
+    rollouts: &Bound<'_, PyList>,
+    refs: &Bound<'_, PyList>,
+    tools: Vec<Option<Py<PreparedTools>>>,
+    preset: &str,
+    format: &str,
+    threads: Option<usize>,
+    convert: &Bound<'_, PyAny>,
+    prepare: &Bound<'_, PyAny>,
+) -> PyResult<Scores> {
+    let preset = Preset::from_str(preset).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let format = Format::from_name(format).ok_or_else(|| PyValueError::new_err("unknown format"))?;
+    if rollouts.len() != refs.len() || (tools.len() != 1 && tools.len() != refs.len()) {
+        return Err(PyValueError::new_err("unequal lengths"));
+    }
+    let inputs = rollouts.iter().enumerate().map(|(at, rollout)| Input::new(at, rollout, convert));
+    let inputs: Vec<Input> = inputs.collect::<PyResult<_>>()?;
+    let references = prepared(refs, prepare)?;
+    let mut scores = Scores { rows: Vec::with_capacity(inputs.len()), inputs, references, tools, preset, format };
+    let items: Vec<Item<'_>> = (0..scores.inputs.len()).map(|at| scores.item(at)).collect();
+    let mut rows = Vec::with_capacity(items.len());
+    for chunk in chunks(&items, threads) {
+        rows.extend(py.detach(|| score_batch(chunk, preset, threads)));
+        py.check_signals()?;
+    }
+    drop(items);
+    scores.rows = rows;
+    Ok(scores)
+}
+
+/// Cuts a batch into parts that take some milliseconds each: between them pending signals are looked at.
+fn chunks<'i, 'a>(items: &'i [Item<'a>], threads: Option<usize>) -> impl Iterator<Item = &'i [Item<'a>]> {
+    const CHUNK: usize = 2 << 20; // bytes per thread
+    let threads = threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+    let mut rest = items;
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let full = |item: &Item<'_>| {
+            bytes += item.rollout.len();
+            bytes >= CHUNK * threads
+        };
+        let count = rest.iter().position(full).map_or(rest.len(), |at| at + 1);
+        let (chunk, after) = rest.split_at(count);
+        rest = after;
+        (!chunk.is_empty()).then_some(chunk)
+    })
+}
+
+/// The scores of a batch, in order. Keeps the rollouts, from which the details of a row are read again when asked for.
 #[pyclass]
 struct Scores {
-    scores: Vec<Score>,
+    rows: Vec<Row>,
+    inputs: Vec<Input>,
+    references: Vec<Py<PreparedReference>>,
+    tools: Vec<Option<Py<PreparedTools>>>,
     preset: Preset,
+    format: Format,
+}
+
+impl Scores {
+    fn item(&self, at: usize) -> Item<'_> {
+        let tools = if self.tools.len() == 1 { &self.tools[0] } else { &self.tools[at] };
+        Item {
+            rollout: self.inputs[at].rollout(),
+            reference: &self.references[at].get().0,
+            tools: tools.as_ref().map(|tools| &tools.get().0),
+            format: self.format,
+        }
+    }
 }
 
 #[pymethods]
 impl Scores {
     fn __len__(&self) -> usize {
-        self.scores.len()
+        self.rows.len()
     }
 
     /// The rewards as native-endian f64.
     fn rewards<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        floats(py, self.scores.iter().map(|score| score.reward))
+        floats(py, self.rows.iter().map(|row| row.reward))
     }
 
     /// One column of the components per name in `COMPONENTS`, as native-endian f64.
     fn components<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
-        let rows: Vec<_> = self.scores.iter().map(Score::components).collect();
+        let rows: Vec<_> = self.rows.iter().map(|row| row.facts.components()).collect();
         (0..COMPONENTS.len()).map(|column| floats(py, rows.iter().map(|row| row[column]))).collect()
     }
 
-    /// The rows whose answer the native judge left undecided: index and predicted answer.
-    fn undecided(&self) -> Vec<(usize, String)> {
-        let open = self.scores.iter().enumerate().filter(|(_, score)| score.is_open());
-        open.filter_map(|(at, score)| score.trajectory.answer.as_ref().map(|a| (at, a.text.clone()))).collect()
+    /// The rows whose answer the native judge left undecided: index, gold answer and predicted answer.
+    fn undecided(&self) -> Vec<(usize, &str, &str)> {
+        let rows = self.rows.iter().enumerate();
+        rows.filter_map(|(at, row)| Some((at, self.references[at].get().0.gold.text(), row.open.as_deref()?))).collect()
     }
 
-    /// The rows that have an answer at all: index and predicted answer.
-    fn answers(&self) -> Vec<(usize, String)> {
-        let rows = self.scores.iter().enumerate().filter(|(_, score)| score.verdict.is_some());
-        rows.filter_map(|(at, score)| score.trajectory.answer.as_ref().map(|a| (at, a.text.clone()))).collect()
+    /// The rows that have an answer at all: index, gold answer and predicted answer.
+    fn answers(&self) -> Vec<(usize, &str, String)> {
+        let mut trajectory = Trajectory::default();
+        let rows = self.rows.iter().enumerate().filter(|(_, row)| row.verdict.is_some());
+        rows.filter_map(|(at, _)| {
+            let item = self.item(at);
+            item.rollout.parse(&item.options(), &mut trajectory);
+            Some((at, item.reference.gold.text(), trajectory.answer_text()?.to_owned()))
+        })
+        .collect()
     }
 
     /// Takes the slower judge's verdicts: index, and `True`, `False`, or `None` for undecided.
@@ -158,8 +251,8 @@ impl Scores {
                 Some(false) => Verdict::Different,
                 None => Verdict::Undecided,
             };
-            let score = self.scores.get_mut(at).ok_or_else(|| PyValueError::new_err("no such row"))?;
-            score.settle(verdict, self.preset);
+            let row = self.rows.get_mut(at).ok_or_else(|| PyValueError::new_err("no such row"))?;
+            row.settle(verdict, self.preset);
         }
         Ok(())
     }
@@ -167,12 +260,10 @@ impl Scores {
     /// How many rows have a defect of each kind, by the kind's name.
     fn defects(&self) -> std::collections::BTreeMap<&'static str, usize> {
         let mut counts = std::collections::BTreeMap::new();
-        for score in &self.scores {
-            let mut kinds: Vec<&'static str> = score.trajectory.defects.iter().map(|d| d.kind.name()).collect();
-            kinds.sort_unstable();
-            kinds.dedup();
-            for kind in kinds {
-                *counts.entry(kind).or_insert(0) += 1;
+        for kind in DefectKind::ALL {
+            let rows = self.rows.iter().filter(|row| row.defects & 1 << kind.index() != 0).count();
+            if rows > 0 {
+                counts.insert(kind.name(), rows);
             }
         }
         counts
@@ -180,8 +271,13 @@ impl Scores {
 
     /// Everything about one row, as JSON.
     fn detail<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
-        let score = self.scores.get(index).ok_or_else(|| PyValueError::new_err("no such row"))?;
-        Ok(PyBytes::new(py, detail(score).to_string().as_bytes()))
+        let row = self.rows.get(index).ok_or_else(|| PyValueError::new_err("no such row"))?;
+        let mut score = Score::default();
+        self.item(index).score(self.preset, &mut score);
+        if let Some(verdict) = row.verdict {
+            score.settle(verdict, self.preset);
+        }
+        Ok(PyBytes::new(py, detail(&score).to_string().as_bytes()))
     }
 }
 
@@ -190,20 +286,27 @@ fn floats(py: Python<'_>, values: impl Iterator<Item = f64>) -> Bound<'_, PyByte
     PyBytes::new(py, &bytes)
 }
 
-fn detail(score: &Score) -> Value {
+fn detail(score: &Score) -> Tree {
     let span = |span: &Span| json!([span.start, span.end]);
     let trajectory = &score.trajectory;
-    let components: serde_json::Map<String, Value> =
-        COMPONENTS.iter().zip(score.components()).map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let components: serde_json::Map<String, Tree> = COMPONENTS
+        .iter()
+        .zip(score.facts.components())
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
     json!({
         "reward": score.reward,
         "components": components,
-        "answer": trajectory.answer.as_ref().map(|answer| &answer.text),
+        "answer": trajectory.answer_text(),
         "answer_span": trajectory.answer.as_ref().map(|answer| span(&answer.span)),
         "correct": score.facts.correct,
         "verdict": score.verdict.map(Verdict::name),
         "calls": trajectory.calls.iter().map(|call| json!({
-            "name": call.name, "arguments": call.arguments, "span": call.span.as_ref().map(span), "turn": call.turn,
+            "name": trajectory.name(call),
+            "arguments": Value::Object(trajectory.arguments(call)).to_tree(),
+            "span": call.span.as_ref().map(span),
+            "turn": call.turn,
+            "result": trajectory.result_text(call),
         })).collect::<Vec<_>>(),
         "matches": score.matches.iter().map(|m| json!({
             "call": m.call, "reference": m.reference, "exact": m.exact,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["REWARDS", "ScoreBatch", "score_batch"]
 
 REWARDS: tuple[str, ...] = tuple(_core.PRESETS)
-FORMATS = ("auto", "hermes")
+FORMATS: tuple[str, ...] = tuple(_core.FORMATS)
 JUDGES = ("auto", "native", "math-verify")
 MAX_DEPTH = 100  # of messages; the parser refuses more than 127
 
@@ -138,36 +138,33 @@ def score_batch(
             raise InputError(f"score_batch: unknown {name} {value!r}; known {name}s: {', '.join(known)}")
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise InputError(f"score_batch: threads must be a positive number or None, got {threads!r}")
-    inputs = [_rollout(at, rollout) for at, rollout in enumerate(_rows("rollouts", rollouts))]
-    prepared = _references(_rows("refs", refs))
-    if len(inputs) != len(prepared):
+    rows, references = _rows("rollouts", rollouts), _rows("refs", refs)
+    if len(rows) != len(references):
         raise InputError(
-            f"score_batch: {len(inputs)} rollouts but {len(prepared)} refs; give one reference per rollout"
+            f"score_batch: {len(rows)} rollouts but {len(references)} refs; give one reference per rollout"
         )
-    scores = _core.score(inputs, prepared, _tools(tools, len(inputs)), reward, threads)
+    offered = _tools(tools, len(rows))
+    scores = _core.score(rows, references, offered, reward, format, threads, _rollout, _Preparer())
     if judge != "native":
-        rows = scores.undecided() if judge == "auto" else scores.answers()
-        verdicts = library_verdicts([(prepared[at].answer, answer) for at, answer in rows], budget_ms)
-        scores.settle([(at, verdict) for (at, _), verdict in zip(rows, verdicts, strict=True)])
+        asked = scores.undecided() if judge == "auto" else scores.answers()
+        verdicts = library_verdicts([(gold, answer) for _, gold, answer in asked], budget_ms)
+        scores.settle([(at, verdict) for (at, _, _), verdict in zip(asked, verdicts, strict=True)])
     else:
-        scores.settle([(at, None) for at, _ in scores.undecided()])
+        scores.settle([(at, None) for at, _, _ in scores.undecided()])
     return ScoreBatch(scores)
 
 
-def _rows(name: str, rows: Any) -> Sequence[Any]:
+def _rows(name: str, rows: Any) -> list[Any]:
     if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, Sequence):
         hint = " (one rollout? put it in a list)" if isinstance(rows, str | bytes) else ""
         raise InputTypeError(f"score_batch: {name} must be a list, got {type(rows).__name__}{hint}")
-    return rows
+    return rows if type(rows) is list else list(rows)
 
 
 def _rollout(at: int, rollout: Any) -> Any:
-    if isinstance(rollout, str):
-        try:
-            rollout.encode()
-        except UnicodeEncodeError:
-            return (rollout.encode("utf-8", "surrogatepass"),)
-        return rollout
+    """A rollout that is no plain text, in the form that the parser takes."""
+    if isinstance(rollout, str):  # with lone surrogates
+        return (rollout.encode("utf-8", "surrogatepass"),)
     if isinstance(rollout, bytes | bytearray):
         return _bytes_rollout(bytes(rollout))
     if isinstance(rollout, Sequence):
@@ -221,30 +218,37 @@ def _portable(value: Any, depth: int = 0) -> Any:
     return value
 
 
-def _references(refs: Sequence[Any]) -> list[_core.PreparedReference]:
-    known: dict[int | str | bytes, _core.PreparedReference] = {}
-    prepared = []
-    for at, ref in enumerate(refs):
-        key = ref if isinstance(ref, str | bytes) else id(ref)
-        if key not in known:
-            try:
-                known[key] = (ref if isinstance(ref, Reference) else Reference(ref))._prepared
-            except InputError as error:
-                text = str(error).removeprefix("reference: ")
-                raise type(error)(f"score_batch: refs[{at}]: {text}") from None
-        prepared.append(known[key])
-    return prepared
+class _Preparer:
+    """Reads references; those given as the same text are read once."""
+
+    def __init__(self) -> None:
+        self.known: dict[str | bytes, _core.PreparedReference] = {}
+
+    def __call__(self, at: int, ref: Any) -> _core.PreparedReference:
+        if isinstance(ref, Reference):
+            return ref._prepared
+        text = ref if isinstance(ref, str | bytes) else None
+        if text is not None and text in self.known:
+            return self.known[text]
+        try:
+            prepared = Reference(ref)._prepared
+        except InputError as error:
+            message = str(error).removeprefix("reference: ")
+            raise type(error)(f"score_batch: refs[{at}]: {message}") from None
+        if text is not None:
+            self.known[text] = prepared
+        return prepared
 
 
 def _tools(tools: Any, rows: int) -> list[_core.PreparedTools | None]:
     if tools is None:
-        return [None] * rows
+        return [None]
     if hasattr(tools, "schemas"):
         tools = tools.schemas
     if isinstance(tools, str | bytes | Mapping) or not isinstance(tools, Sequence):
         raise InputTypeError(f"score_batch: tools must be a list of names or schemas, got {type(tools).__name__}")
     if all(isinstance(tool, str | Mapping) for tool in tools):
-        return [_prepared_tools("tools", tools)] * rows
+        return [_prepared_tools("tools", tools)]
     if len(tools) != rows:
         raise InputError(
             f"score_batch: {rows} rollouts but {len(tools)} lists of tools; give one for all, or one per row"
