@@ -384,7 +384,11 @@ impl Doc {
 
     #[inline]
     fn same_key(&self, a: Text, b: Text) -> bool {
-        a.len() == b.len() && self.str(a) == self.str(b)
+        // Most keys differ in length or in their first byte: then no call of memcmp is needed.
+        let bytes = self.text.as_bytes();
+        a.len() == b.len()
+            && (a.is_empty() || bytes[a.start as usize] == bytes[b.start as usize])
+            && self.str(a) == self.str(b)
     }
 
     fn shadowed_many(&mut self, index: usize, end: u32) -> u32 {

@@ -6,28 +6,23 @@ use crate::json::{Doc, Id, Text, Value};
 /// Why a JSON value is no call.
 pub(crate) type NoCall = (DefectKind, &'static str);
 
-/// The keys under which formats write a call's name and arguments.
-const NAMES: [&str; 2] = ["name", "tool_name"];
-const ARGUMENTS: [&str; 3] = ["arguments", "parameters", "input"];
-
 /// Reads `{"name": ..., "arguments": {...}}` from `doc`.
 ///
 /// `parameters` or `input` is accepted for `arguments`, and any of them may be a JSON string of an object or be left out. The
 /// OpenAI shape `{"function": {...}}` is unwrapped. Strings that hold arguments are read into `doc`.
 pub(crate) fn call_from_value(doc: &mut Doc, value: Id) -> Result<(Text, Id), NoCall> {
-    let Some(mut object) = doc.map(value) else {
+    let Some(outer) = doc.map(value) else {
         return Err((DefectKind::MalformedCall, "a tool call must be one JSON object"));
     };
-    if let Some(inner) = object.get("function").and_then(Value::as_map) {
-        object = inner;
-    }
-    let mut name = None;
-    let mut arguments = [None; ARGUMENTS.len()];
+    let object = outer.get("function").and_then(Value::as_map).unwrap_or(outer);
+    let (mut name, mut arguments, mut parameters, mut input) = (None, None, None, None);
     for (key, id) in object.entries() {
-        if NAMES.contains(&key) {
-            name = Some(id);
-        } else if let Some(at) = ARGUMENTS.iter().position(|known| *known == key) {
-            arguments[at] = Some(id);
+        match key {
+            "name" | "tool_name" => name = Some(id),
+            "arguments" => arguments = Some(id),
+            "parameters" => parameters = Some(id),
+            "input" => input = Some(id),
+            _ => {}
         }
     }
     let name = match name {
@@ -35,7 +30,7 @@ pub(crate) fn call_from_value(doc: &mut Doc, value: Id) -> Result<(Text, Id), No
         None => return Err((DefectKind::BadName, "the call has no name")),
     };
     let name = name.ok_or((DefectKind::BadName, "the call's name is no string, or an empty one"))?;
-    let arguments = match arguments.into_iter().flatten().next() {
+    let arguments = match arguments.or(parameters).or(input) {
         None => doc.add_empty_object(),
         Some(id) => object_of(doc, id)?,
     };
