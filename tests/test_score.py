@@ -95,7 +95,7 @@ def test_what_a_score_says() -> None:
     assert raw[slice(*score.answer_span)] == b"4"
     assert [(m.call, m.reference, m.exact) for m in score.matches] == [(0, 0, True)]
     assert [(defect.kind, defect.message) for defect in score.defects] == [
-        ("malformed_call", "the call is no valid JSON: key must be a string at line 1 column 2"),
+        ("malformed_call", "the call is no valid JSON: unexpected text at byte 157"),
         ("unknown_tool", 'no tool named "ad" was offered'),
     ]
     assert score.components["unknown_calls"] == score.components["bad_calls"] == 1
