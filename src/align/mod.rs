@@ -1,5 +1,8 @@
 //! Alignment: which call of the student stands for which call of the reference.
 
+pub mod assignment;
+pub mod naive;
+
 use crate::trajectory::json::maps_eq;
 
 /// What the aligner needs of a call.
