@@ -208,23 +208,31 @@ mod tests {
         assert_eq!(assign(&weights, 7, 5, &mut scratch), first);
     }
 
+    /// Weights to draw from.
+    const LEVELS: &[[f64; 8]] = &[
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.5, 0.5, 1.0],
+        [0.0, 0.0, 0.0, 0.25, 0.25, 0.5, 0.5, 1.0],
+        [0.0, 0.25, 0.25, 0.5, 0.5, 0.5, 0.75, 1.0],
+        [0.0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 1.0],
+    ];
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
         #[test]
         fn ties_are_broken_as_in_the_naive_version(
-            n in 0..6_usize, m in 0..6_usize, eighths in prop::collection::vec(0..=3_u8, 36), skew in 0..3_usize,
+            n in 0..=7_usize, m in 0..=7_usize, all in prop::collection::vec(0..8_u8, 49), levels in prop::sample::select(LEVELS),
         ) {
             // Few different weights, all of them exact, make many ties.
-            let weights: Vec<f64> = eighths[..n * m]
-                .iter()
-                .enumerate()
-                .map(|(at, eighth)| f64::from(*eighth) / 8.0 + if at % 3 < skew { 0.5 } else { 0.0 })
-                .collect();
+            let weights: Vec<f64> = all[..n * m].iter().map(|at| levels[usize::from(*at)]).collect();
             let mut scratch = Scratch::default();
             let found = assign(&weights, n, m, &mut scratch);
             let wanted = naive::assign(&weights, n, m);
             prop_assert_eq!(Some(found), wanted.as_deref());
         }
+    }
 
+    proptest! {
         #[test]
         fn the_sum_is_that_of_the_naive_version(
             n in 0..7_usize, m in 0..7_usize, all in prop::collection::vec(prop_oneof![Just(0.0), Just(1.0), 0.0..=1.0], 49),

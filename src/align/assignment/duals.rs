@@ -75,7 +75,7 @@ impl Search {
                     if slack < self.slack[next] {
                         (self.slack[next], self.from[next]) = (slack, column);
                     }
-                    if nearest == NONE || self.slack[next] < self.slack[nearest] {
+                    if nearest == NONE || self.nearness(next) < self.nearness(nearest) {
                         nearest = next;
                     }
                 }
@@ -88,6 +88,11 @@ impl Search {
             };
             self.augment(first, end);
         }
+    }
+
+    /// The order of columns: by slack, and of equals those without a row first, at which the search ends.
+    fn nearness(&self, column: usize) -> (i64, bool) {
+        (self.slack[column], self.rows[column] != NONE)
     }
 
     /// Lowers the prices of the rows reached and raises those of their columns, until one more edge is tight.

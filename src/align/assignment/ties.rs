@@ -20,6 +20,8 @@ pub(super) struct Ties {
     /// The next call on the path to the goal, or [`NONE`]; the last entry is the pool's.
     next: Vec<usize>,
     queue: Vec<usize>,
+    /// The owners whose call the search may still reach.
+    unreached: Vec<usize>,
 }
 
 /// What the search works on.
@@ -71,10 +73,8 @@ impl Ties {
             if problem.call_of(reference) == NONE {
                 self.remove_taker(&problem, reference);
             }
-            if problem.better().next().is_none() {
-                continue;
-            }
-            self.search(&problem);
+            let Some(best) = problem.better().next() else { continue };
+            self.search(&problem, best);
             let found = problem.better().find(|call| self.next[*call] != NONE);
             if let Some(call) = found {
                 self.follow(&mut problem, call);
@@ -83,14 +83,18 @@ impl Ties {
     }
 
     /// Finds the calls from which a path leads to the call of the reference being settled, or, if it has none, to the
-    /// pool.
-    fn search(&mut self, problem: &Problem<'_>) {
+    /// pool: all of them, unless the best call is among them.
+    fn search(&mut self, problem: &Problem<'_>, best: usize) {
         let pool = problem.pool;
         let goal = problem.call_of(problem.settling).min(pool);
         refill(&mut self.next, pool + 1, NONE);
+        self.unreached.clear();
+        self.unreached.extend(self.owners.iter().filter(|owner| **owner > problem.settling));
         self.queue.clear();
         self.reach(goal, goal);
-        while let Some(node) = self.queue.pop() {
+        while self.next[best] == NONE
+            && let Some(node) = self.queue.pop()
+        {
             if node == pool {
                 for call in 0..pool {
                     let owner = problem.owner_of(call);
@@ -104,10 +108,16 @@ impl Ties {
             if problem.duals.calls[node] == 0 || self.takers[node] > 0 {
                 self.reach(pool, node);
             }
-            for at in 0..self.owners.len() {
-                let owner = self.owners[at];
-                if owner > problem.settling && problem.is_tight(owner, node) {
-                    self.reach(problem.call_of(owner), node);
+            let mut at = 0;
+            while let Some(owner) = self.unreached.get(at).copied() {
+                let call = problem.call_of(owner);
+                if self.next[call] == NONE && problem.is_tight(owner, node) {
+                    self.reach(call, node);
+                }
+                if self.next[call] == NONE {
+                    at += 1;
+                } else {
+                    self.unreached.swap_remove(at);
                 }
             }
         }
