@@ -74,9 +74,9 @@ impl Partners {
 /// Assigns student calls to reference calls one-to-one, so that the sum of the pairs' weights is maximal.
 ///
 /// `weights` has one row for each of `n` reference calls with `m` student calls each, every weight from 0 to 1 (what is
-/// beyond counts as 0 or 1, NaN as 0); where its length is not n * m, there are no pairs. The sum is maximal for weights rounded to 2^-40, so it is
-/// within min(n, m) * 2^-40 of the exact maximum. Pairs of weight 0 are not reported; the others come in the order of
-/// their reference calls.
+/// beyond counts as 0 or 1, NaN as 0). Where its length is not n * m, there are no pairs. The sum is maximal for weights
+/// rounded to multiples of 2^-40, so it is within min(n, m) * 2^-40 of the exact maximum. Pairs whose weight rounds to 0
+/// are not reported; the others come in the order of their reference calls.
 ///
 /// Among assignments of the same sum, the first reference call has the student call of the lowest index that any of them
 /// gives it (none only if all give it none), then the second has the lowest that this leaves, and so on. So the result
