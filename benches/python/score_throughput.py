@@ -1,10 +1,9 @@
-"""Rollouts per second of `mentor.score_batch` beside the math-verify path, in one process and one run.
+"""Rollouts per second of `mentor.score_batch` beside its peers from PyPI, in one process and one run.
 
-The peer does what reward functions of today do: take the last box out of the text with a regular expression, let
-math-verify judge it, and read the tool names out of the call blocks with `json`. Both must give the official score of
-every rollout before anything is timed.
+The peers: what reward functions of today do (regular expressions, `json`, math-verify), and TRL's `accuracy_reward`,
+which looks at the answer only. Every score is checked before anything is timed; runs take turns.
 
-    python benches/python/score_throughput.py [--repeat 5] [--copies 10]
+    python benches/python/score_throughput.py [--repeat 7] [--copies 40]
 """
 
 from __future__ import annotations
@@ -15,18 +14,19 @@ import re
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
+import rollouts
 from math_verify import parse, verify
 from rich.console import Console
 from rich.table import Table
+from trl.rewards import accuracy_reward
 
 import mentor
 
-GOLDEN = Path(__file__).parents[2] / "tests" / "golden" / "reward_official.jsonl"
 TOOLS = ["add", "subtract", "multiply", "divide", "sum_numbers", "floor"]
 BLOCK = re.compile(r"<tool_call>\s*(\{.*?\})\s*</tool_call>", re.DOTALL)
 BOX = re.compile(r"\\boxed\{([^{}]*)\}")
+GROUP = 8
 
 
 def peer(rollout: str, reference: dict) -> float:
@@ -39,64 +39,68 @@ def peer(rollout: str, reference: dict) -> float:
     return 0.7 + process if correct else 0.2 * (0.3 if same else 0.0) + 0.1
 
 
-def seconds(run: Callable[[], object], repeat: int) -> list[float]:
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        run()
-        times.append(time.perf_counter() - start)
-    return times
+def seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeat", type=int, default=5, help="runs of each, in turn; the median counts")
-    parser.add_argument("--copies", type=int, default=10, help="how often the rollouts are scored in one call")
+    parser.add_argument("--repeat", type=int, default=7, help="runs of each, in turn; the median counts")
+    parser.add_argument("--copies", type=int, default=40, help="how often the rollouts are scored in one call")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
-    rows = [row for row in rows if row["kind"] in ("correct_same_calls", "wrong_same_calls")]
-    rollouts, refs = [row["rollout"] for row in rows], [row["reference"] for row in rows]
+    rows = rollouts.rows()
+    texts, refs = [row["rollout"] for row in rows], [row["reference"] for row in rows]
     official = [row["official"]["mentor"] for row in rows]
-    assert mentor.score_batch(rollouts, refs, tools=TOOLS).reward.tolist() == official
-    assert [round(peer(*pair), 12) for pair in zip(rollouts, refs, strict=True)] == [round(s, 12) for s in official]
+    last = [[{"role": "assistant", "content": text.rsplit("assistant\n", 1)[-1]}] for text in texts]
+    solutions = [f"${ref['answer']}$" for ref in refs]
+    right = mentor.score_batch(texts, refs, tools=TOOLS).components["correct"].tolist()
+    assert mentor.score_batch(texts, refs, tools=TOOLS, reward="mentor").reward.tolist() == official
+    assert [round(peer(*pair), 12) for pair in zip(texts, refs, strict=True)] == [round(s, 12) for s in official]
+    assert accuracy_reward(last, solutions) == right
 
-    many, many_refs = rollouts * options.copies, refs * options.copies
+    many = texts * options.copies
+    messages = [rollouts.as_messages(text) for text in texts] * options.copies
     prepared = [mentor.Reference(ref) for ref in refs] * options.copies
-    messages = [as_messages(text) for text in rollouts] * options.copies
+    # A group of rollouts shares one reference; its rows are copies, so that no object comes twice.
+    grouped = [dict(refs[at // GROUP % len(refs)]) for at in range(0, len(many), GROUP)]
+    grouped = [ref for ref in grouped for _ in range(GROUP)][: len(many)]
+    assert (
+        mentor.score_batch(messages, prepared, tools=TOOLS, reward="mentor").reward.tolist()
+        == official * options.copies
+    )
+
+    def score(what: list, refs: list = prepared, **how: object) -> Callable[[], object]:
+        return lambda: mentor.score_batch(what, refs, tools=TOOLS, **how).reward
+
     runs: dict[str, tuple[int, Callable[[], object]]] = {
-        "math-verify path": (len(rows), lambda: [peer(*pair) for pair in zip(rollouts, refs, strict=True)]),
-        "score_batch, 1 thread": (
-            len(many),
-            lambda: mentor.score_batch(many, prepared, tools=TOOLS, threads=1).reward,
-        ),
-        "score_batch": (len(many), lambda: mentor.score_batch(many, prepared, tools=TOOLS).reward),
-        "score_batch, dict references": (len(many), lambda: mentor.score_batch(many, many_refs, tools=TOOLS).reward),
-        "score_batch, messages": (len(many), lambda: mentor.score_batch(messages, prepared, tools=TOOLS).reward),
+        "math-verify path": (len(rows), lambda: [peer(*pair) for pair in zip(texts, refs, strict=True)]),
+        "TRL accuracy_reward (answer only)": (len(rows), lambda: accuracy_reward(last, solutions)),
+        "score_batch, mentor, 1 thread": (len(many), score(many, reward="mentor", threads=1)),
+        "score_batch, mentor, 2 threads": (len(many), score(many, reward="mentor", threads=2)),
+        "score_batch, mentor-dense, 1 thread": (len(many), score(many, threads=1)),
+        "score_batch, mentor-dense, 2 threads": (len(many), score(many, threads=2)),
+        "mentor-dense, dict references": (len(many), score(many, grouped, threads=1)),
+        "mentor-dense, messages, 1 thread": (len(many), score(messages, threads=1)),
+        "mentor-dense, messages, 2 threads": (len(many), score(messages, threads=2)),
     }
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(options.repeat):
         for name, (_, run) in runs.items():
-            times[name] += seconds(run, 1)
+            times[name].append(seconds(run))
     rates = {name: runs[name][0] / statistics.median(times[name]) for name in runs}
-    size = sum(map(len, rollouts)) / len(rollouts)
-    table = Table(title=f"{len(rows)} rollouts, {size:.0f} characters each, median of {options.repeat}")
+    size = sum(map(len, texts)) / len(texts)
+    table = Table(title=f"{len(many)} rollouts, {size:.0f} characters and 4 calls each, median of {options.repeat}")
     table.add_column("what")
     table.add_column("rollouts/s", justify="right")
     table.add_column("times the math-verify path", justify="right")
     for name, rate in rates.items():
         table.add_row(name, f"{rate:,.0f}", f"{rate / rates['math-verify path']:,.1f}")
     Console().print(table)
-
-
-def as_messages(text: str) -> list[dict]:
-    """The rollout as a message list."""
-    messages = []
-    for turn in text.removesuffix("<|im_end|>").split("<|im_end|>\n<|im_start|>"):
-        if turn.startswith("user\n"):
-            messages.append({"role": "tool", "content": turn.removeprefix("user\n")})
-        else:
-            messages.append({"role": "assistant", "content": turn.removeprefix("assistant\n")})
-    return messages
+    for name in ("mentor", "mentor-dense"):
+        one, two = (rates[f"score_batch, {name}, {count} thread{'s' * (count > 1)}"] for count in (1, 2))
+        Console().print(f"{name}: two threads are {two / one:.2f} times one")
 
 
 if __name__ == "__main__":

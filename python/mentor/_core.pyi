@@ -96,8 +96,9 @@ def score(
 ) -> Scores:
     """Scores rollouts.
 
-    ``str`` is taken as it is; ``convert`` makes text, the JSON of a message list, or ``(text that may be no UTF-8,)`` of
-    anything else. ``prepare`` is called once per reference object. ``tools`` has one entry for all rows, or one per row.
+    ``str`` is taken as it is; ``convert`` makes text, the JSON of a message list, or ``(text that may be no UTF-8,)``
+    of anything else. ``prepare`` is called once per reference object. ``tools`` has one entry for all rows, or one per
+    row.
     """
 
 def judge(predictions: list[str], golds: list[str]) -> list[bool | None]:

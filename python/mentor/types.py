@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Call", "Defect", "Match", "Score", "Turn"]
+if TYPE_CHECKING:
+    from mentor.explain import Explanation
+
+__all__ = ["Call", "Defect", "Match", "ReferenceCall", "Score", "Turn"]
 
 Span = tuple[int, int]
 
@@ -21,12 +24,29 @@ class Call:
         span: Half-open range of UTF-8 byte offsets: into the rollout for text, into the message's ``content`` for calls
             that a message wrote as text, ``None`` for structured calls.
         turn: Index into ``Score.turns``.
+        result: The text that the tool answered; ``None`` where the trajectory holds no result of the call.
     """
 
     name: str
     arguments: Mapping[str, Any]
     span: Span | None
     turn: int
+    result: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceCall:
+    """A tool call of the teacher.
+
+    Attributes:
+        name: The tool's name.
+        arguments: The arguments by name.
+        result: The text that the tool answered, where the reference says so.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    result: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +57,15 @@ class Match:
         call: Index into ``Score.calls``.
         reference: Index into the reference's ``tool_calls``.
         exact: Whether the arguments are the same, not only the name.
+        similarity: How alike the calls are, in [0, 1]; what the match is worth to ``mentor-dense``.
+        reasons: Why it is worth no more: arguments that differ, a result that was not yet there.
     """
 
     call: int
     reference: int
     exact: bool
+    similarity: float = 1.0
+    reasons: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +91,13 @@ class Turn:
         span: Where the assistant's text stands in a text rollout; all of the ``content`` for messages.
         message: Index of the message in a message list, ``None`` for text.
         results: How many tool results followed.
+        credit: The turn's share of the reward; the shares of all turns add up to it.
     """
 
     span: Span
     message: int | None
     results: int
+    credit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +115,10 @@ class Score:
         defects: What is wrong with the rollout.
         turns: The assistant's turns.
         answer_span: Where the answer stands, as in ``Call.span``.
+        reward_name: The name of the reward.
+        terms: What the reward adds up from: (what, how much).
+        reference_answer: The gold answer.
+        reference_calls: The teacher's calls in order.
     """
 
     reward: float
@@ -100,4 +130,25 @@ class Score:
     matches: tuple[Match, ...] = ()
     defects: tuple[Defect, ...] = ()
     turns: tuple[Turn, ...] = ()
-    answer_span: Span | None = field(default=None)
+    answer_span: Span | None = None
+    reward_name: str = ""
+    terms: tuple[tuple[str, float], ...] = ()
+    reference_answer: str = ""
+    reference_calls: tuple[ReferenceCall, ...] = ()
+
+    def explain(self) -> Explanation:
+        r"""The reward taken apart: the student's calls beside the teacher's, what matched, what did not, and why.
+
+        Returns:
+            An object that prints as plain text with ``print``, and in colours with ``rich``.
+
+        Example:
+            >>> import mentor
+            >>> refs = [{"answer": "3", "tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}]
+            >>> score = mentor.score_batch(["It is \\boxed{3}.<|im_end|>"], refs, reward="mentor")[0]
+            >>> print(score.explain())
+            TODO
+        """
+        from mentor.explain import Explanation
+
+        return Explanation(self)

@@ -188,7 +188,7 @@ def _bytes_rollout(data: bytes) -> Any:
 
 def _messages(at: int, messages: Sequence[Any]) -> bytes:
     for index, message in enumerate(messages):
-        if not isinstance(message, Mapping):
+        if type(message) is not dict and not isinstance(message, Mapping):
             raise InputTypeError(
                 f"score_batch: rollouts[{at}][{index}] must be a message dict, got {type(message).__name__}"
             )
