@@ -1,5 +1,6 @@
 //! Values made piece by piece, for formats that are no JSON.
 
+use super::parse::Tail;
 use super::{Doc, Id, Node, Value};
 
 /// An array or object under construction.
@@ -27,7 +28,8 @@ impl Doc {
 
     /// Ends an object.
     pub fn end_object(&mut self, object: &Open) -> Id {
-        self.close_object(object.index, object.len);
+        let tail = Tail { text: "", kept: self.text.len() };
+        self.close_object(object.index, object.len, tail);
         Id(object.index as u32)
     }
 

@@ -17,19 +17,22 @@ pub struct Id(u32);
 /// A piece of text that a [`Doc`] holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Text {
+    /// The highest bit says that it stands in [`Doc::unescaped`].
     start: u32,
-    end: u32,
+    len: u32,
 }
+
+const UNESCAPED: u32 = 1 << 31;
 
 impl Text {
     /// Length in bytes.
     pub fn len(self) -> usize {
-        (self.end - self.start) as usize
+        self.len as usize
     }
 
     /// Whether it is empty.
     pub fn is_empty(self) -> bool {
-        self.start == self.end
+        self.len == 0
     }
 }
 
@@ -59,7 +62,10 @@ enum Node {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Doc {
     nodes: Vec<Node>,
+    /// What was parsed, as a whole: strings without escapes are pieces of it. And texts that were added.
     text: String,
+    /// The strings that were written with escapes.
+    unescaped: String,
 }
 
 /// A view of a value.
@@ -106,11 +112,12 @@ impl Doc {
     pub fn clear(&mut self) {
         self.nodes.clear();
         self.text.clear();
+        self.unescaped.clear();
     }
 
     /// Bytes of memory that the values take.
     pub fn size(&self) -> usize {
-        self.text.len() + self.nodes.len() * size_of::<Node>()
+        self.text.len() + self.unescaped.len() + self.nodes.len() * size_of::<Node>()
     }
 
     /// The value.
@@ -136,20 +143,22 @@ impl Doc {
 
     /// The text.
     pub fn str(&self, text: Text) -> &str {
-        &self.text[text.start as usize..text.end as usize]
+        let (whole, start) = match text.start & UNESCAPED {
+            0 => (&self.text, text.start),
+            _ => (&self.unescaped, text.start ^ UNESCAPED),
+        };
+        // Always inside: a text is only made for what was added.
+        whole.get(start as usize..start as usize + text.len()).unwrap_or_default()
     }
 
-    /// Keeps a text.
-    ///
-    /// Beyond 4 GiB of text it is cut: no rollout is that long, and the parser refuses longer ones.
+    /// Keeps a text. A document holds 2 GiB of it; what comes after reads as empty.
     pub fn add_str(&mut self, text: &str) -> Text {
-        let start = self.here();
+        let start = self.text.len();
+        if start + text.len() >= UNESCAPED as usize {
+            return Text::default();
+        }
         self.text.push_str(text);
-        Text { start, end: self.here() }
-    }
-
-    fn here(&self) -> u32 {
-        u32::try_from(self.text.len()).unwrap_or(u32::MAX)
+        Text { start: start as u32, len: text.len() as u32 }
     }
 
     fn next(&self) -> u32 {

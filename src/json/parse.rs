@@ -34,16 +34,21 @@ impl Doc {
     /// JSON as RFC 8259 has it, but for two things that models write: control characters stand for themselves inside strings,
     /// and of equal keys the last counts. A lone surrogate becomes U+FFFD. Takes time linear in what it reads.
     pub fn parse(&mut self, text: &str, at: usize) -> Result<(Id, usize), Failure> {
-        let (nodes, kept) = (self.nodes.len(), self.text.len());
-        let mut parser = Parser { text, bytes: text.as_bytes(), at, doc: self };
+        let (nodes, unescaped) = (self.nodes.len(), self.unescaped.len());
+        let kept = self.text.len();
+        if kept + unescaped + text.len() >= super::UNESCAPED as usize {
+            return Err(Failure { kind: FailureKind::TooDeep, at });
+        }
+        let mut parser = Parser { text, bytes: text.as_bytes(), at, from: at, kept, doc: self };
         match parser.value(0) {
             Ok(id) => {
                 let end = parser.at;
+                self.text.push_str(&text[at..end]);
                 Ok((id, end))
             }
             Err(failure) => {
                 self.nodes.truncate(nodes);
-                self.text.truncate(kept);
+                self.unescaped.truncate(unescaped);
                 Err(failure)
             }
         }
@@ -51,7 +56,7 @@ impl Doc {
 
     /// Reads a text that is one value and nothing else.
     pub fn parse_all(&mut self, text: &str) -> Result<Id, Failure> {
-        let (nodes, kept) = (self.nodes.len(), self.text.len());
+        let (nodes, kept, unescaped) = (self.nodes.len(), self.text.len(), self.unescaped.len());
         let (id, end) = self.parse(text, 0)?;
         let rest = text.as_bytes()[end..].iter().position(|byte| !is_blank(*byte));
         match rest {
@@ -59,6 +64,7 @@ impl Doc {
             Some(offset) => {
                 self.nodes.truncate(nodes);
                 self.text.truncate(kept);
+                self.unescaped.truncate(unescaped);
                 Err(Failure { kind: FailureKind::Syntax, at: end + offset })
             }
         }
@@ -73,6 +79,9 @@ struct Parser<'t, 'd> {
     text: &'t str,
     bytes: &'t [u8],
     at: usize,
+    /// Where the value begins in `text`, and where a copy of it will begin in the document's text.
+    from: usize,
+    kept: usize,
     doc: &'d mut Doc,
 }
 
@@ -179,7 +188,12 @@ impl Parser<'_, '_> {
                 }
             }
         }
-        self.doc.close_object(index, len);
+        if len == 1 {
+            self.doc.nodes[index] = Node::Object { len, end: self.doc.next() };
+        } else {
+            let tail = Tail { text: &self.text[self.from..], kept: self.kept };
+            self.doc.close_object(index, len, tail);
+        }
         Ok(())
     }
 
@@ -199,26 +213,45 @@ impl Parser<'_, '_> {
         }
     }
 
+    /// The piece of the document's text that `text[start..end]` will be.
+    fn piece(&self, start: usize, end: usize) -> Text {
+        Text { start: (start - self.from + self.kept) as u32, len: (end - start) as u32 }
+    }
+
+    #[inline]
     fn string(&mut self) -> Result<Text, Failure> {
-        let start = self.doc.here();
-        self.at += 1;
-        loop {
-            let from = self.at;
-            let stop = end_of_plain(&self.bytes[from..]);
-            self.doc.text.push_str(&self.text[from..from + stop]);
-            self.at = from + stop;
-            match self.bytes.get(self.at) {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Text { start, end: self.doc.here() });
-                }
-                Some(_) => self.escape()?,
-                None => return self.fail(),
+        let start = self.at + 1;
+        self.at = start + end_of_plain(&self.bytes[start..]);
+        match self.bytes.get(self.at) {
+            Some(b'"') => {
+                self.at += 1;
+                Ok(self.piece(start, self.at - 1))
             }
+            Some(_) => self.string_with_escapes(start),
+            None => self.fail(),
         }
     }
 
     #[cold]
+    fn string_with_escapes(&mut self, start: usize) -> Result<Text, Failure> {
+        let first = self.doc.unescaped.len();
+        self.doc.unescaped.push_str(&self.text[start..self.at]);
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b'"') => {
+                    self.at += 1;
+                    let len = self.doc.unescaped.len() - first;
+                    return Ok(Text { start: first as u32 | super::UNESCAPED, len: len as u32 });
+                }
+                Some(_) => self.escape()?,
+                None => return self.fail(),
+            }
+            let from = self.at;
+            self.at += end_of_plain(&self.bytes[from..]);
+            self.doc.unescaped.push_str(&self.text[from..self.at]);
+        }
+    }
+
     fn escape(&mut self) -> Result<(), Failure> {
         self.at += 1;
         let plain = match self.bytes.get(self.at) {
@@ -233,12 +266,12 @@ impl Parser<'_, '_> {
             Some(b'u') => {
                 self.at += 1;
                 let character = self.code_point()?;
-                self.doc.text.push(character);
+                self.doc.unescaped.push(character);
                 return Ok(());
             }
             _ => return self.fail(),
         };
-        self.doc.text.push(plain);
+        self.doc.unescaped.push(plain);
         self.at += 1;
         Ok(())
     }
@@ -311,7 +344,7 @@ impl Parser<'_, '_> {
                 return Ok(Node::Float(number));
             }
         }
-        Ok(Node::Big(self.doc.add_str(written)))
+        Ok(Node::Big(self.piece(start, self.at)))
     }
 
     /// The part after a whole number's digits.
@@ -350,30 +383,53 @@ fn end_of_plain(bytes: &[u8]) -> usize {
     }
 }
 
+/// Where texts stand while a value is being read: its own is not yet part of the document.
+#[derive(Clone, Copy)]
+pub(super) struct Tail<'t> {
+    /// What the document's text will go on with.
+    pub text: &'t str,
+    /// Where it will begin.
+    pub kept: usize,
+}
+
 impl Doc {
+    #[inline]
+    fn resolve<'t>(&'t self, text: Text, tail: Tail<'t>) -> &'t str {
+        let start = text.start as usize;
+        if text.start & super::UNESCAPED == 0 && start >= tail.kept {
+            let start = start - tail.kept;
+            return tail.text.get(start..start + text.len()).unwrap_or_default();
+        }
+        self.str(text)
+    }
+
     /// Completes the object whose node is `index`: of equal keys the last stays.
-    pub(super) fn close_object(&mut self, index: usize, len: u32) {
+    pub(super) fn close_object(&mut self, index: usize, len: u32, tail: Tail<'_>) {
         let end = self.next();
         let few = len as usize <= FEW_KEYS;
-        let shadowed = if few { self.shadowed_few(index, end) } else { self.shadowed_many(index, end) };
+        let shadowed = if few { self.shadowed_few(index, end, tail) } else { self.shadowed_many(index, end, tail) };
         self.nodes[index] = Node::Object { len: len - shadowed, end };
     }
 
-    fn shadowed_few(&mut self, index: usize, end: u32) -> u32 {
-        let mut keys = [Text::default(); FEW_KEYS];
-        let mut places = [0_u32; FEW_KEYS];
+    fn shadowed_few(&mut self, index: usize, end: u32, tail: Tail<'_>) -> u32 {
+        let mut keys = [(0_u8, Text::default(), 0_u32); FEW_KEYS];
         let mut count = 0;
         let mut shadowed = 0;
         let mut at = index as u32 + 1;
         while at < end {
             if let Node::String(key) = self.nodes[at as usize] {
-                if let Some(known) = (0..count).find(|known| self.same_key(keys[*known], key)) {
-                    self.nodes[places[known] as usize] = Node::Shadowed;
-                    places[known] = at;
+                let text = self.resolve(key, tail);
+                // Most keys differ in length or in their first byte: then there is no call of memcmp.
+                let first = text.as_bytes().first().copied().unwrap_or_default();
+                let same = |(other_first, other, _): &(u8, Text, u32)| {
+                    *other_first == first && other.len() == key.len() && self.resolve(*other, tail) == text
+                };
+                if let Some(known) = keys[..count].iter().position(same) {
+                    self.nodes[keys[known].2 as usize] = Node::Shadowed;
+                    keys[known].2 = at;
                     shadowed += 1;
                 } else {
-                    keys[count] = key;
-                    places[count] = at;
+                    keys[count] = (first, key, at);
                     count += 1;
                 }
             }
@@ -382,22 +438,13 @@ impl Doc {
         shadowed
     }
 
-    #[inline]
-    fn same_key(&self, a: Text, b: Text) -> bool {
-        // Most keys differ in length or in their first byte: then no call of memcmp is needed.
-        let bytes = self.text.as_bytes();
-        a.len() == b.len()
-            && (a.is_empty() || bytes[a.start as usize] == bytes[b.start as usize])
-            && self.str(a) == self.str(b)
-    }
-
-    fn shadowed_many(&mut self, index: usize, end: u32) -> u32 {
+    fn shadowed_many(&mut self, index: usize, end: u32, tail: Tail<'_>) -> u32 {
         let mut last = std::collections::HashMap::new();
         let mut old = Vec::new();
         let mut at = index as u32 + 1;
         while at < end {
             if let Node::String(key) = self.nodes[at as usize]
-                && let Some(known) = last.insert(self.str(key), at)
+                && let Some(known) = last.insert(self.resolve(key, tail), at)
             {
                 old.push(known);
             }
