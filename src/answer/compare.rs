@@ -1,5 +1,7 @@
 //! Shapes against each other.
 
+use std::collections::BTreeMap;
+
 use num_traits::{One, Signed};
 
 use super::poly::{Atom, Budget};
@@ -30,15 +32,22 @@ pub(super) fn compare(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> D
             let decision = intervals(gold, predicted, budget);
             if a.is_some() && b.is_some() && a != b { Decision::UNDECIDED } else { decision }
         }
-        (S::Interval(..), S::Tuple(items) | S::Square(items)) | (S::Tuple(items) | S::Square(items), S::Interval(..)) => {
-            if items.len() == 2 { intervals(gold, predicted, budget) } else { Decision::different(Rule::Kind) }
+        (S::Interval(..), S::Tuple(items) | S::Square(items))
+        | (S::Tuple(items) | S::Square(items), S::Interval(..)) => {
+            if items.len() == 2 {
+                intervals(gold, predicted, budget)
+            } else {
+                Decision::different(Rule::Kind)
+            }
         }
         (S::Tuple(a), S::Tuple(b)) | (S::Square(a), S::Square(b)) => tuples(a, b, budget),
         (S::Tuple(a), S::Square(b)) | (S::Square(a), S::Tuple(b)) => {
             let decision = tuples(a, b, budget);
             match decision.verdict {
                 // Open and closed intervals; or one list in two writings.
-                Verdict::Equal if a.len() == 2 && a[0].is_below(&a[1]) == Some(true) => Decision::different(Rule::Interval),
+                Verdict::Equal if a.len() == 2 && a[0].is_below(&a[1]) == Some(true) => {
+                    Decision::different(Rule::Interval)
+                }
                 Verdict::Equal => Decision::UNDECIDED,
                 _ => decision,
             }
@@ -72,7 +81,7 @@ fn mixed(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> Decision {
         // Brackets left out or added around the same elements.
         (S::Tuple(a) | S::Square(a), S::List(b)) | (S::List(b), S::Tuple(a) | S::Square(a)) => {
             let ordered = tuples(a, b, budget);
-            if ordered.is_equal() {
+            if ordered.is_equal() && !b.iter().any(|item| matches!(item, Shape::Assignment(..))) {
                 return ordered;
             }
             unless_alike(members(a, b, true, budget))
@@ -112,10 +121,10 @@ fn mixed(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> Decision {
                 left.over(right, budget),
                 right.over(&Value::integer(60), budget).and_then(|minutes| left.plus(&minutes, budget)),
             ];
-            let alike = readings.into_iter().any(|reading| {
-                reading.is_none_or(|reading| scalar.value.same(&reading, budget) != Some(false))
-            });
-            if alike || scalar.decimal { Decision::UNDECIDED } else { Decision::different(Rule::Kind) }
+            let alike = readings
+                .into_iter()
+                .any(|reading| reading.is_none_or(|reading| scalar.value.same(&reading, budget) != Some(false)));
+            if alike { Decision::UNDECIDED } else { Decision::different(Rule::Kind) }
         }
         (S::List(items), S::Scalar(scalar)) | (S::Scalar(scalar), S::List(items)) => {
             // 3,14 may be a decimal.
@@ -159,7 +168,9 @@ fn comparison_and_other(gold: &Shape, predicted: &Shape) -> Decision {
         (Relation::Equal, Shape::Matrix(_) | Shape::Infinity(_) | Shape::Interval(..) | Shape::Union(_)) => {
             Decision::different(Rule::Kind)
         }
-        (Relation::Positive | Relation::NotNegative, Shape::Scalar(_) | Shape::Matrix(_)) => Decision::different(Rule::Kind),
+        (Relation::Positive | Relation::NotNegative, Shape::Scalar(_) | Shape::Matrix(_)) => {
+            Decision::different(Rule::Kind)
+        }
         _ => Decision::UNDECIDED,
     }
 }
@@ -223,11 +234,15 @@ fn tuples(a: &[Shape], b: &[Shape], budget: &mut Budget) -> Decision {
 
 /// Elements without order. `counted`: it matters how often they occur.
 fn members(a: &[Shape], b: &[Shape], counted: bool, budget: &mut Budget) -> Decision {
+    if let Some((a, b)) = by_name(a, b) {
+        return tuples(&a, &b, budget);
+    }
     let mut table = Vec::with_capacity(a.len());
     for left in a {
         table.push(b.iter().map(|right| compare(left, right, budget).verdict).collect::<Vec<_>>());
     }
-    let lost = |mut verdicts: Box<dyn Iterator<Item = Verdict> + '_>| verdicts.all(|verdict| verdict == Verdict::Different);
+    let lost =
+        |mut verdicts: Box<dyn Iterator<Item = Verdict> + '_>| verdicts.all(|verdict| verdict == Verdict::Different);
     let lost_row = table.iter().any(|row| lost(Box::new(row.iter().copied())));
     let lost_column = (0..b.len()).any(|at| lost(Box::new(table.iter().map(move |row| row[at]))));
     if lost_row || lost_column {
@@ -238,7 +253,8 @@ fn members(a: &[Shape], b: &[Shape], counted: bool, budget: &mut Budget) -> Deci
         // x = 1, y = 2 and 2, 1.
         return Decision::UNDECIDED;
     }
-    let found = |mut verdicts: Box<dyn Iterator<Item = Verdict> + '_>| verdicts.any(|verdict| verdict == Verdict::Equal);
+    let found =
+        |mut verdicts: Box<dyn Iterator<Item = Verdict> + '_>| verdicts.any(|verdict| verdict == Verdict::Equal);
     let all = table.iter().all(|row| found(Box::new(row.iter().copied())))
         && (0..b.len()).all(|at| found(Box::new(table.iter().map(move |row| row[at]))));
     if !all || counted && a.len() != b.len() {
@@ -250,6 +266,22 @@ fn members(a: &[Shape], b: &[Shape], counted: bool, budget: &mut Budget) -> Deci
         return Decision::UNDECIDED;
     }
     Decision::equal(Rule::Set)
+}
+
+/// The values of assignments to the same names, sorted by name; `None` for anything else.
+fn by_name(a: &[Shape], b: &[Shape]) -> Option<(Vec<Shape>, Vec<Shape>)> {
+    let sorted = |items: &[Shape]| {
+        let mut named = BTreeMap::new();
+        for item in items {
+            let Shape::Assignment(name, value) = item else { return None };
+            if named.insert(name.clone(), (**value).clone()).is_some() {
+                return None;
+            }
+        }
+        Some(named)
+    };
+    let (a, b) = (sorted(a)?, sorted(b)?);
+    a.keys().eq(b.keys()).then(|| (a.into_values().collect(), b.into_values().collect()))
 }
 
 fn distinct_names(a: &[Shape], b: &[Shape]) -> bool {

@@ -165,10 +165,7 @@ impl Enclosure {
             return a.times(b).map(Self::real);
         }
         let (a, b, c, d) = (self.real, self.imaginary, other.real, other.imaginary);
-        Some(Self {
-            real: a.times(c)?.plus(b.times(d)?.negated())?,
-            imaginary: a.times(d)?.plus(b.times(c)?)?,
-        })
+        Some(Self { real: a.times(c)?.plus(b.times(d)?.negated())?, imaginary: a.times(d)?.plus(b.times(c)?)? })
     }
 
     fn inverse(self) -> Option<Self> {
@@ -271,7 +268,9 @@ fn call(function: &Function, arguments: &[Value], at: At) -> Option<Interval> {
         Function::Sin => real.gentle(f64::sin),
         Function::Cos => real.gentle(f64::cos),
         Function::Atan => real.gentle(f64::atan),
-        Function::Asin if real.low > -1.0 && real.high < 1.0 => real.grown(f64::asin)?.plus(Interval { low: -LIBRARY, high: LIBRARY }),
+        Function::Asin if real.low > -1.0 && real.high < 1.0 => {
+            real.grown(f64::asin)?.plus(Interval { low: -LIBRARY, high: LIBRARY })
+        }
         Function::Acos if real.low > -1.0 && real.high < 1.0 => {
             let asin = real.grown(f64::asin)?.plus(Interval { low: -LIBRARY, high: LIBRARY })?;
             Interval::point(std::f64::consts::FRAC_PI_2).times(Interval::point(1.0))?.plus(asin.negated())

@@ -39,13 +39,46 @@ const NAMES: [&str; 34] = [
 
 /// Commands that only change how their surroundings look.
 const INVISIBLE: [&str; 26] = [
-    "left", "right", "mleft", "mright", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr",
-    "Biggl", "Biggr", "displaystyle", "textstyle", "limits", "nolimits", "quad", "qquad", "thinspace", "rm", "bf",
+    "left",
+    "right",
+    "mleft",
+    "mright",
+    "big",
+    "Big",
+    "bigg",
+    "Bigg",
+    "bigl",
+    "bigr",
+    "Bigl",
+    "Bigr",
+    "biggl",
+    "biggr",
+    "Biggl",
+    "Biggr",
+    "displaystyle",
+    "textstyle",
+    "limits",
+    "nolimits",
+    "quad",
+    "qquad",
+    "thinspace",
+    "rm",
+    "bf",
     "mathstrut",
 ];
 
 const TEXTS: [&str; 12] = [
-    "text", "textbf", "textit", "textrm", "textsf", "textnormal", "mbox", "hbox", "mathrm", "mathit", "mathsf",
+    "text",
+    "textbf",
+    "textit",
+    "textrm",
+    "textsf",
+    "textnormal",
+    "mbox",
+    "hbox",
+    "mathrm",
+    "mathit",
+    "mathsf",
     "operatorname",
 ];
 
@@ -241,7 +274,7 @@ impl<'a> Lexer<'a> {
             let end = closing(self.text, open)?;
             let content = &self.text[open + 1..end];
             let kind = match content.trim() {
-                inner if NAMES.contains(&inner) => Kind::Command(inner),
+                inner if NAMES.contains(&inner) && !matches!(inner, "in" | "and" | "or") => Kind::Command(inner),
                 _ => Kind::Text(content),
             };
             self.push(kind, 0);

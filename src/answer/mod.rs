@@ -123,6 +123,9 @@ impl Answer {
         } else if let Some((node, doubtful)) = parse::parse(bare) {
             answer.doubtful = doubtful;
             answer.shape = shape::shape(&node, true, &mut Budget::new());
+            if let Some(Shape::Scalar(scalar)) = &mut answer.shape {
+                scalar.letters = bare.len() > 1 && bare.chars().all(char::is_alphabetic);
+            }
             if bare.contains("log") || bare.contains("lg") {
                 answer.natural = Some(shape::shape(&node, false, &mut Budget::new()));
             }

@@ -33,9 +33,9 @@ impl<'a> Digits<'a> {
         let digits = |from: usize| bytes[from..].iter().take_while(|b| b.is_ascii_digit()).count();
         let mut end = digits(0);
         let separator = |at: usize| {
-            ["{,}", "\\,", "\\!,", ",\\!", ","].into_iter().find(|s| {
-                text[at..].starts_with(s) && digits(at + s.len()) == 3 && (grouped || *s != ",")
-            })
+            ["{,}", "\\,", "\\!,", ",\\!", ","]
+                .into_iter()
+                .find(|s| text[at..].starts_with(s) && digits(at + s.len()) == 3 && (grouped || *s != ","))
         };
         if (1..=3).contains(&end) && bytes[0] != b'0' {
             while let Some(separator) = separator(end) {
@@ -43,7 +43,8 @@ impl<'a> Digits<'a> {
             }
         }
         let mut point = None;
-        if bytes.get(end) == Some(&b'.') && (end == 0 || digits(end + 1) > 0) {
+        let fraction = |at: usize| digits(at) > 0 || text[at..].starts_with("\\overline");
+        if bytes.get(end) == Some(&b'.') && (end == 0 || fraction(end + 1)) {
             point = Some(end);
             end += 1 + digits(end + 1);
         }
@@ -236,7 +237,10 @@ fn decimal(text: &str) -> Option<Plain> {
                     bottom *= 10;
                 }
             }
-            b',' if places.is_none() && (if groups == 0 { (1..=3).contains(&group) } else { group == 3 }) => {
+            b',' if places.is_none()
+                && top != 0
+                && (if groups == 0 { (1..=3).contains(&group) } else { group == 3 }) =>
+            {
                 groups += 1;
                 group = 0;
             }

@@ -163,7 +163,11 @@ impl Poly {
         let scaled = |(monomial, coefficient): (&Monomial, &BigRational)| {
             small(coefficient * factor).map(|product| (monomial.clone(), product))
         };
-        if factor.is_zero() { Some(Self::default()) } else { self.0.iter().map(scaled).collect::<Option<_>>().map(Self) }
+        if factor.is_zero() {
+            Some(Self::default())
+        } else {
+            self.0.iter().map(scaled).collect::<Option<_>>().map(Self)
+        }
     }
 
     pub fn plus(&self, other: &Self, budget: &mut Budget) -> Option<Self> {
@@ -341,7 +345,8 @@ fn reduce(monomial: Monomial) -> Option<Reduced> {
                 }
             }
             Atom::Prime(prime) => {
-                left = exponent.fract() + if exponent.fract() < Exponent::zero() { Exponent::one() } else { Exponent::zero() };
+                left = exponent.fract()
+                    + if exponent.fract() < Exponent::zero() { Exponent::one() } else { Exponent::zero() };
                 let power = small(Pow::pow(BigRational::from(BigInt::from(*prime)), i32::try_from(whole).ok()?))?;
                 reduced.coefficient = small(reduced.coefficient * power)?;
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use num_bigint::BigInt;
 use num_rational::BigRational;
-use num_traits::{One, Pow, Signed, ToPrimitive};
+use num_traits::{One, Pow, Signed, ToPrimitive, Zero};
 
 use super::enclosure::{At, Enclosure, Interval, Naming, POINTS, enclose};
 use super::poly::{Atom, Budget, Function, Poly};
@@ -59,14 +59,11 @@ fn units(gold: &Scalar, a: &Unit, predicted: &Scalar, b: &Unit, budget: &mut Bud
         return Some(Decision::different(Rule::Unit));
     }
     let convert = |scalar: &Scalar, size: &BigRational, budget: &mut Budget| {
-        Some(Scalar { value: scalar.value.times(&Value::rational(size.clone()), budget)?, ..scalar.clone() })
+        let value = scalar.value.times(&Value::rational(size.clone()), budget)?;
+        // Rounded in one unit, it need not be so in the other.
+        Some(Scalar { value, places: None, ..scalar.clone() })
     };
     let (gold, predicted) = (convert(gold, size, budget)?, convert(predicted, other_size, budget)?);
-    if gold.decimal || predicted.decimal {
-        // Rounded in one unit, it need not be so in the other.
-        let same = gold.value.same(&predicted.value, budget)?;
-        return Some(if same { Decision::equal(Rule::Unit) } else { Decision::UNDECIDED });
-    }
     Some(values(&gold, &predicted, budget)?.by(Rule::Unit))
 }
 
@@ -119,12 +116,16 @@ fn values(gold: &Scalar, predicted: &Scalar, budget: &mut Budget) -> Option<Deci
         return Some(Decision::different(rule));
     }
     let gap = if decimal { 1e-3 } else { 0.0 };
-    Some(if apart(a, b, Naming::Own, gap) { Decision::different(Rule::IntervalArithmetic) } else { Decision::UNDECIDED })
+    Some(if apart(a, b, Naming::Own, gap) {
+        Decision::different(Rule::IntervalArithmetic)
+    } else {
+        Decision::UNDECIDED
+    })
 }
 
 /// Two rational numbers: exactly, unless one may be the other rounded.
 fn rationals(gold: &Scalar, a: &BigRational, predicted: &Scalar, b: &BigRational) -> Decision {
-    let whole = |scalar: &Scalar, value: &BigRational| scalar.places.is_none() && value.is_integer();
+    let whole = |scalar: &Scalar, value: &BigRational| !scalar.decimal && value.is_integer();
     let rule = if whole(gold, a) && whole(predicted, b) { Rule::Integer } else { Rule::Rational };
     if a == b {
         return Decision::equal(rule);
@@ -139,15 +140,21 @@ fn rationals(gold: &Scalar, a: &BigRational, predicted: &Scalar, b: &BigRational
         return Decision::equal(Rule::Rounding);
     }
     let thousandth = BigRational::new(BigInt::one(), 1000.into()) * (scale + BigRational::one());
-    // One unit in the last place covers rounding and cutting off.
-    let unit = |scalar: &Scalar, value: &BigRational| {
-        let places = scalar.places.or(value.is_integer().then_some(0))?;
-        Some(Pow::pow(BigRational::from_integer(10.into()), -i32::try_from(places).ok()?))
+    if gap > thousandth {
+        return Decision::different(rule);
+    }
+    // Which of them may be the other rounded or cut off: the one with fewer digits after the point, where these are
+    // known. Zero is nothing rounded.
+    let places = |scalar: &Scalar, value: &BigRational| match scalar.places {
+        None if scalar.decimal => None,
+        None => Some(if value.is_integer() { 0 } else { u32::MAX }),
+        places => places,
     };
-    let units = [unit(gold, a), unit(predicted, b)];
-    let known = units.iter().any(Option::is_some);
-    let within = units.iter().flatten().any(|unit: &BigRational| gap <= *unit);
-    if gap > thousandth || known && !within { Decision::different(rule) } else { Decision::UNDECIDED }
+    let (Some(x), Some(y)) = (places(gold, a), places(predicted, b)) else { return Decision::UNDECIDED };
+    let shorter = if x < y { a } else { b };
+    let unit: BigRational =
+        Pow::pow(BigRational::from_integer(10.into()), -i32::try_from(x.min(y)).unwrap_or(i32::MAX / 2).min(400));
+    if x == y || shorter.is_zero() || gap > unit { Decision::different(rule) } else { Decision::UNDECIDED }
 }
 
 /// A decimal and a number that is not rational, or two such.

@@ -174,17 +174,8 @@ fn scalar(node: &Node, reading: Reading, budget: &mut Budget) -> Option<Shape> {
     };
     let percent = matches!(inner, Node::Percent(_));
     let value = eval::value(inner, reading, budget)?;
-    let letters = matches!(inner, Node::Product(factors) if factors.iter().all(is_letter));
     let decimal = has_decimal(inner);
-    Some(Shape::Scalar(Scalar { value, places: places(inner), decimal, percent, unit, letters }))
-}
-
-fn is_letter(node: &Node) -> bool {
-    match node {
-        Node::Symbol(_) | Node::Constant(Constant::E | Constant::I) => true,
-        Node::Product(factors) => factors.iter().all(is_letter),
-        _ => false,
-    }
+    Some(Shape::Scalar(Scalar { value, places: places(inner), decimal, percent, unit, letters: false }))
 }
 
 fn places(node: &Node) -> Option<u32> {
@@ -302,7 +293,8 @@ fn comparison(sign: Sign, left: &Node, right: &Node, reading: Reading, budget: &
         Sign::Greater => (false, false),
         Sign::GreaterEqual => (false, true),
         _ => {
-            let difference = eval::value(left, reading, budget)?.minus(&eval::value(right, reading, budget)?, budget)?;
+            let difference =
+                eval::value(left, reading, budget)?.minus(&eval::value(right, reading, budget)?, budget)?;
             let sides = Box::new((difference.clone(), difference));
             return (sign == Sign::NotEqual).then_some(Shape::Comparison(Relation::Unequal, sides));
         }

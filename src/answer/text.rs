@@ -2,10 +2,50 @@
 
 /// Words that name numbers or sets: no text with one of them is simply another thing than a number.
 const TELLING: [&str; 44] = [
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "dozen",
-    "hundred", "thousand", "million", "half", "third", "quarter", "fourth", "fifth", "none", "nothing", "infinite",
-    "infinitely", "infinity", "all", "any", "every", "real", "reals", "empty", "undefined", "exist", "solution",
-    "solutions", "first", "second", "once", "twice", "both", "neither", "minus",
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "dozen",
+    "hundred",
+    "thousand",
+    "million",
+    "half",
+    "third",
+    "quarter",
+    "fourth",
+    "fifth",
+    "none",
+    "nothing",
+    "infinite",
+    "infinitely",
+    "infinity",
+    "all",
+    "any",
+    "every",
+    "real",
+    "reals",
+    "empty",
+    "undefined",
+    "exist",
+    "solution",
+    "solutions",
+    "first",
+    "second",
+    "once",
+    "twice",
+    "both",
+    "neither",
+    "minus",
 ];
 
 /// Short words that are no products of letters.
@@ -63,9 +103,10 @@ pub(super) fn choice(text: &str) -> Option<(char, bool)> {
         Some(inner) => (inner, true),
         None => (text, false),
     };
+    let inner = ["\\text{", "\\textbf{", "\\mathrm{"].iter().find_map(|c| inner.strip_prefix(c)).unwrap_or(inner);
     let letter = inner.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
     let rest = &inner[1..];
-    let rest = if enclosed { rest.strip_prefix(')')? } else { rest };
+    let rest = if enclosed { rest.trim_start_matches('}').strip_prefix(')')? } else { rest };
     let rest = rest.trim_matches(|c: char| c == '}' || c == '\\' || c.is_whitespace() || c == '.');
     if rest.is_empty() {
         return Some((letter, false));
@@ -77,7 +118,9 @@ pub(super) fn choice(text: &str) -> Option<(char, bool)> {
 
 /// Whether the answer is words and nothing else.
 pub(super) fn is_prose(text: &str) -> bool {
-    if text.len() > 200 || !text.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '\'' | '-' | '.' | '!' | '\u{2019}')) {
+    if text.len() > 200
+        || !text.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '\'' | '-' | '.' | '!' | '\u{2019}'))
+    {
         return false;
     }
     let mut words = text.split([' ', '-']).filter(|word| !word.is_empty());
@@ -95,12 +138,29 @@ pub(super) fn is_prose(text: &str) -> bool {
 }
 
 fn is_name(word: &str) -> bool {
-    matches!(word, "sqrt" | "sin" | "cos" | "tan" | "log" | "ln" | "pi" | "infinity" | "infty" | "inf" | "theta" | "alpha" | "beta" | "exp")
+    matches!(
+        word,
+        "sqrt"
+            | "sin"
+            | "cos"
+            | "tan"
+            | "log"
+            | "ln"
+            | "pi"
+            | "infinity"
+            | "infty"
+            | "inf"
+            | "theta"
+            | "alpha"
+            | "beta"
+            | "exp"
+    )
 }
 
 /// Words in one writing: lower case, single blanks, no marks at the ends.
 pub(super) fn normal(text: &str) -> String {
-    let words = text.split(|c: char| c.is_whitespace() || c == '-' || c == '\u{2019}' || c == '\'').filter(|w| !w.is_empty());
+    let words =
+        text.split(|c: char| c.is_whitespace() || c == '-' || c == '\u{2019}' || c == '\'').filter(|w| !w.is_empty());
     let words: Vec<String> = words.map(|word| word.trim_matches(['.', '!']).to_lowercase()).collect();
     words.join(" ")
 }
@@ -132,7 +192,9 @@ pub(super) fn squeezed(text: &str) -> String {
             blank = true;
             continue;
         }
-        if blank && c.is_alphanumeric() && squeezed.ends_with(char::is_alphanumeric) {
+        // 1, 200 is not 1,200.
+        let apart = |before: char| before.is_alphanumeric() || before == ',' && c.is_ascii_digit();
+        if blank && c.is_alphanumeric() && squeezed.ends_with(apart) {
             squeezed.push(' ');
         }
         blank = false;

@@ -52,7 +52,9 @@ pub(super) fn inverse(function: Function, value: &Value, budget: &mut Budget) ->
             _ => continue,
         };
         if value.same(&known, budget)? {
-            return Some(Value::poly(Poly::term(vec![(Atom::Pi, Exponent::one())], BigRational::one()).scaled(&turns, budget)?));
+            return Some(Value::poly(
+                Poly::term(vec![(Atom::Pi, Exponent::one())], BigRational::one()).scaled(&turns, budget)?,
+            ));
         }
     }
     Some(Value::function(function, vec![value.clone()]))

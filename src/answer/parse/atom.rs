@@ -11,8 +11,28 @@ use super::Parser;
 use super::operators::times;
 
 const GREEK: [&str; 22] = [
-    "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "zeta", "eta", "theta", "lambda", "mu", "nu", "xi",
-    "rho", "sigma", "tau", "phi", "varphi", "chi", "psi", "omega", "ell",
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "varepsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "lambda",
+    "mu",
+    "nu",
+    "xi",
+    "rho",
+    "sigma",
+    "tau",
+    "phi",
+    "varphi",
+    "chi",
+    "psi",
+    "omega",
+    "ell",
 ];
 
 impl<'a> Parser<'a> {
@@ -28,8 +48,14 @@ impl<'a> Parser<'a> {
             Kind::Number(digits) => self.number(digits),
             Kind::Letter(letter) => self.letter(letter),
             Kind::Word(word) if word.len() <= 3 && !unit::is_known(word) => {
-                let letters = word.chars().map(symbol).collect();
-                Some(Node::Product(letters))
+                // xy^2 is x times y^2: the other letters stay for the product.
+                let (first, rest) = word.split_at(1);
+                self.at -= 1;
+                self.tokens[self.at].kind = match rest.chars().next() {
+                    Some(letter) if rest.len() == 1 => Kind::Letter(letter),
+                    _ => Kind::Word(rest),
+                };
+                first.chars().next().map(symbol)
             }
             Kind::Board(letter) => Some(Node::Board(letter)),
             Kind::Sign(open @ ('(' | '[' | '{')) => self.bracket(open),
@@ -71,10 +97,13 @@ impl<'a> Parser<'a> {
         {
             return Some(Node::Number(value + part, None));
         }
-        if matches!(self.peek(), Some(Kind::Sign(','))) && !self.tokens.get(self.at + 1).is_some_and(|token| token.spaced) {
+        if matches!(self.peek(), Some(Kind::Sign(',')))
+            && !self.tokens.get(self.at + 1).is_some_and(|token| token.spaced)
+        {
             // (1,200) may be one number or two.
             self.doubtful |= matches!(self.peek_at(1), Some(Kind::Number(next)) if next.is_plain() && next.length() == 3)
-                && digits.length() <= 3 && self.depth > 4;
+                && digits.length() <= 3
+                && self.depth > 4;
         }
         Some(Node::Number(value, digits.places()))
     }
@@ -93,7 +122,13 @@ impl<'a> Parser<'a> {
         let (top, bottom) = match self.peek()? {
             Kind::Command("frac" | "dfrac" | "tfrac") => {
                 self.at += 1;
-                (self.plain_argument()?, self.plain_argument()?)
+                match self.peek() {
+                    Some(Kind::Number(both)) if both.is_plain() && both.length() == 2 => {
+                        self.at += 1;
+                        both.text().split_at(1)
+                    }
+                    _ => (self.plain_argument()?, self.plain_argument()?),
+                }
             }
             Kind::Number(top) if self.spaced() && top.is_plain() && self.peek_at(1) == Some(Kind::Sign('/')) => {
                 let Some(Kind::Number(bottom)) = self.peek_at(2) else { return None };
@@ -134,7 +169,8 @@ impl<'a> Parser<'a> {
 
     fn letter(&mut self, letter: char) -> Option<Node> {
         let node = self.subscripted(symbol(letter), &letter.to_string())?;
-        if matches!(letter, 'f' | 'g' | 'h') && self.peek() == Some(Kind::Sign('(')) && matches!(node, Node::Symbol(_)) {
+        if matches!(letter, 'f' | 'g' | 'h') && self.peek() == Some(Kind::Sign('(')) && matches!(node, Node::Symbol(_))
+        {
             self.at += 1;
             let arguments = self.items(')')?;
             return Some(Node::Named(letter.to_string().into(), arguments));
@@ -312,7 +348,8 @@ impl<'a> Parser<'a> {
         }
         let power = if self.eat('^') { Some(self.exponent()?) } else { None };
         let argument = self.function_argument()?;
-        let inverse = matches!(&power, Some(Node::Negative(one)) if matches!(&**one, Node::Number(n, None) if n.is_one()));
+        let inverse =
+            matches!(&power, Some(Node::Negative(one)) if matches!(&**one, Node::Number(n, None) if n.is_one()));
         let call = match (inverse, call) {
             (true, Call::Sin) => Call::Asin,
             (true, Call::Cos) => Call::Acos,
@@ -342,8 +379,10 @@ impl<'a> Parser<'a> {
             return Some(argument);
         }
         let mut argument = self.argument_factor(false)?;
-        while matches!(self.peek(), Some(Kind::Letter(_) | Kind::Command("pi" | "theta" | "alpha" | "beta" | "sqrt" | "frac")))
-            && !matches!(argument, Node::Quotient(..))
+        while matches!(
+            self.peek(),
+            Some(Kind::Letter(_) | Kind::Command("pi" | "theta" | "alpha" | "beta" | "sqrt" | "frac"))
+        ) && !matches!(argument, Node::Quotient(..))
         {
             argument = times(argument, self.argument_factor(true)?);
         }

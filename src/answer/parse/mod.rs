@@ -92,7 +92,9 @@ impl<'a> Parser<'a> {
         loop {
             match self.peek() {
                 Some(Kind::Sign(',' | ';') | Kind::Command("and" | "or" | "text,")) => self.at += 1,
-                Some(Kind::Text(text)) if matches!(text.trim(), "and" | "or" | "," | ", and" | ", or" | "") => self.at += 1,
+                Some(Kind::Text(text)) if matches!(text.trim(), "and" | "or" | "," | ", and" | ", or" | "") => {
+                    self.at += 1
+                }
                 _ => return self.at > start,
             }
         }
@@ -129,7 +131,9 @@ impl<'a> Parser<'a> {
     fn union(&mut self) -> Option<Node> {
         let mut parts = vec![self.measured()?];
         let letter_cup = |parser: &Self| parser.peek() == Some(Kind::Letter('U')) && parser.spaced();
-        while self.eat_command("cup") || letter_cup(self) && matches!(parts.last(), Some(Node::Bracket(..))) && self.eat_any() {
+        while self.eat_command("cup")
+            || letter_cup(self) && matches!(parts.last(), Some(Node::Bracket(..))) && self.eat_any()
+        {
             parts.push(self.measured()?);
         }
         if parts.len() == 1 { parts.pop() } else { Some(Node::Union(parts)) }
@@ -177,7 +181,9 @@ impl<'a> Parser<'a> {
                     unit.push(' ');
                     unit.push_str(text);
                 }
-                Some(Kind::Sign('/')) if self.at > start && matches!(self.peek_at(1), Some(Kind::Text(_) | Kind::Word(_))) => {
+                Some(Kind::Sign('/'))
+                    if self.at > start && matches!(self.peek_at(1), Some(Kind::Text(_) | Kind::Word(_))) =>
+                {
                     unit.push_str(" per");
                 }
                 Some(Kind::Sign('^')) if self.at > start => {

@@ -52,7 +52,8 @@ impl Parser<'_> {
                     let factor = self.power(false)?;
                     let factor = if negative { Node::Negative(Box::new(factor)) } else { factor };
                     divided |= divide;
-                    result = if divide { Node::Quotient(Box::new(result), Box::new(factor)) } else { times(result, factor) };
+                    result =
+                        if divide { Node::Quotient(Box::new(result), Box::new(factor)) } else { times(result, factor) };
                 }
                 None => {
                     // 1/2x is half of x to some, one over 2x to others.
@@ -74,9 +75,38 @@ impl Parser<'_> {
             Some(Kind::Word(word)) => word.len() <= 3 && !unit::is_known(word),
             Some(Kind::Command(name)) => !matches!(
                 name,
-                "pm" | "mp" | "cup" | "cap" | "in" | "le" | "leq" | "leqslant" | "ge" | "geq" | "geqslant" | "lt" | "gt"
-                    | "ne" | "neq" | "and" | "or" | "{" | "}" | "rangle" | "rfloor" | "rceil" | "rvert" | "rbrace" | "rbrack"
-                    | "percent" | "degrees" | "to" | "end" | "cdot" | "times" | "ast" | "div"
+                "pm" | "mp"
+                    | "cup"
+                    | "cap"
+                    | "in"
+                    | "le"
+                    | "leq"
+                    | "leqslant"
+                    | "ge"
+                    | "geq"
+                    | "geqslant"
+                    | "lt"
+                    | "gt"
+                    | "ne"
+                    | "neq"
+                    | "and"
+                    | "or"
+                    | "{"
+                    | "}"
+                    | "rangle"
+                    | "rfloor"
+                    | "rceil"
+                    | "rvert"
+                    | "rbrace"
+                    | "rbrack"
+                    | "percent"
+                    | "degrees"
+                    | "to"
+                    | "end"
+                    | "cdot"
+                    | "times"
+                    | "ast"
+                    | "div"
             ),
             _ => false,
         }
@@ -101,11 +131,7 @@ impl Parser<'_> {
                 }
                 Some(Kind::Sign('^')) => {
                     self.at += 1;
-                    if self.circle() {
-                        degrees(base)
-                    } else {
-                        Node::Power(Box::new(base), Box::new(self.exponent()?))
-                    }
+                    if self.circle() { degrees(base) } else { Node::Power(Box::new(base), Box::new(self.exponent()?)) }
                 }
                 _ => return Some(base),
             };
@@ -119,7 +145,8 @@ impl Parser<'_> {
             self.at += 1;
             return true;
         }
-        let braced = self.peek() == Some(Kind::Sign('{')) && circle(self.peek_at(1)) && self.peek_at(2) == Some(Kind::Sign('}'));
+        let braced =
+            self.peek() == Some(Kind::Sign('{')) && circle(self.peek_at(1)) && self.peek_at(2) == Some(Kind::Sign('}'));
         self.at += 3 * usize::from(braced);
         braced
     }
@@ -130,7 +157,10 @@ impl Parser<'_> {
             return Some(Node::Negative(Box::new(inner)));
         }
         match self.peek()? {
-            Kind::Sign('{' | '(') | Kind::Letter(_) | Kind::Number(_) | Kind::Command("pi" | "infty" | "frac" | "theta" | "sqrt") => {
+            Kind::Sign('{' | '(')
+            | Kind::Letter(_)
+            | Kind::Number(_)
+            | Kind::Command("pi" | "infty" | "frac" | "theta" | "sqrt") => {
                 let operand = self.operand(false)?;
                 // 2^3^4 has two readings on paper and one in TeX.
                 if self.peek() == Some(Kind::Sign('^')) {
