@@ -101,8 +101,8 @@ def score(
     row.
     """
 
-def judge(predictions: list[str], golds: list[str]) -> list[bool | None]:
-    """The native verdicts of pairs: true equal, false different, none undecided."""
+def judge(predictions: list[str], golds: list[str]) -> list[tuple[bool | None, str]]:
+    """The native verdicts of pairs: true equal, false different, none undecided; and the names of the rules."""
 
 _FaultKind: TypeAlias = Literal[
     "exception",

@@ -1,5 +1,6 @@
 //! The Python binding, module `mentor._core`: converts arguments and results, nothing else.
 
+mod judge;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod score;
@@ -25,6 +26,7 @@ fn raise(py: Python<'_>, error: &crate::error::Error) -> PyErr {
 fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     score::register(module)?;
+    judge::register(module)?;
     #[cfg(feature = "sandbox")]
     sandbox::register(module)?;
     Ok(())

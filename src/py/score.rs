@@ -9,7 +9,7 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::{PyBytes, PyList, PyString};
 use serde_json::{Value as Tree, json};
 
-use crate::answer::{Gold, Verdict};
+use crate::answer::Verdict;
 use crate::batch::{Item, Rollout, Row, score_batch};
 use crate::json::Value;
 use crate::reward::{COMPONENTS, Preset, Reference, Score};
@@ -23,8 +23,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PreparedReference>()?;
     module.add_class::<PreparedTools>()?;
     module.add_class::<Scores>()?;
-    module.add_function(wrap_pyfunction!(score, module)?)?;
-    module.add_function(wrap_pyfunction!(judge, module)?)
+    module.add_function(wrap_pyfunction!(score, module)?)
 }
 
 /// A reference, read once.
@@ -317,22 +316,5 @@ fn detail(score: &Score) -> Tree {
         "turns": trajectory.turns.iter().map(|turn| json!({
             "span": span(&turn.span), "message": turn.message, "results": turn.results,
         })).collect::<Vec<_>>(),
-    })
-}
-
-/// The native verdicts of pairs: `True` equal, `False` different, `None` undecided.
-#[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 hands over owned values")]
-fn judge(py: Python<'_>, predictions: Vec<PyBackedStr>, golds: Vec<PyBackedStr>) -> Vec<Option<bool>> {
-    py.detach(|| {
-        predictions
-            .iter()
-            .zip(&golds)
-            .map(|(predicted, gold)| match Gold::new(gold).judge(predicted) {
-                Verdict::Equal => Some(true),
-                Verdict::Different => Some(false),
-                Verdict::Undecided => None,
-            })
-            .collect()
     })
 }

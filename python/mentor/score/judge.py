@@ -2,7 +2,7 @@
 
 The workers are plain child processes that talk over pipes. Unlike a pool of ``multiprocessing`` they need no
 ``if __name__ == "__main__"`` in the user's script, can be started from any thread and from daemonic processes, and can
-be killed at the end of a pair's budget whatever the library is doing.
+be killed whatever the library is doing. So the time of a call has a bound: the caller's budget.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ from mentor.errors import InputError, InputTypeError, JudgeError
 
 __all__ = ["DEFAULT_BUDGET_MS", "Verdicts", "judge_batch"]
 
-DEFAULT_BUDGET_MS = 2000
-START_BUDGET_S = 120.0
+DEFAULT_BUDGET_MS = 10_000
+PAIR_BUDGET_S = 2.0  # what one pair may take of a call's budget
+START_BUDGET_S = 120.0  # a worker that is not ready by then has failed; calls do not wait for it beyond their budget
 MAX_WORKERS = 4
 MAX_ANSWER = 4096  # characters; longer answers are undecided without asking
 CACHE_SIZE = 1 << 16
@@ -41,7 +42,8 @@ class Verdicts(Sequence[str]):
 
     Attributes:
         verdicts: One per pair.
-        rules: What decided: ``native`` or ``math-verify``; ``none`` for undecided pairs.
+        rules: What decided: the native judge's rule (``integer``, ``radical``, ``tuple``, ...; docs/judge.md lists
+            them) or ``math-verify``; ``none`` for undecided pairs.
     """
 
     verdicts: tuple[str, ...]
@@ -68,7 +70,8 @@ def judge_batch(
         golds: N gold answers.
         fallback: Who judges the pairs that the native judge leaves undecided: ``"math-verify"``, or ``None`` for
             nobody.
-        budget_ms: Milliseconds that the fallback may take for one pair; then it is killed and the pair is undecided.
+        budget_ms: Milliseconds that the call waits for the fallback in all, starting its processes included. One pair
+            may take 2,000 of them; then its process is killed. Pairs without a verdict at the end are undecided.
 
     Returns:
         N verdicts.
@@ -89,22 +92,26 @@ def judge_batch(
                 raise InputTypeError(f"judge_batch: {name}[{at}] must be a str, got {type(text).__name__}")
     if fallback not in (None, "math-verify"):
         raise InputError(f"judge_batch: unknown fallback {fallback!r}; known: 'math-verify', None")
-    clean = [[text.encode("utf-8", "replace").decode() for text in texts] for texts in (predictions, golds)]
-    native = _core.judge(*clean)
-    open_rows = [at for at, verdict in enumerate(native) if verdict is None]
-    asked = library_verdicts([(golds[at], predictions[at]) for at in open_rows], budget_ms) if fallback else []
-    verdicts, rules = list(native), ["none" if verdict is None else "native" for verdict in native]
-    for at, verdict in zip(open_rows, asked, strict=False):
-        verdicts[at] = verdict
-        rules[at] = "none" if verdict is None else "math-verify"
+    _check_budget(budget_ms)
+    decisions = _core.judge([_clean(text) for text in predictions], [_clean(text) for text in golds])
+    verdicts, rules = [verdict for verdict, _ in decisions], [rule for _, rule in decisions]
+    if fallback:
+        open_rows = [at for at, verdict in enumerate(verdicts) if verdict is None]
+        asked = library_verdicts([(golds[at], predictions[at]) for at in open_rows], budget_ms)
+        for at, verdict in zip(open_rows, asked, strict=True):
+            if verdict is not None:
+                verdicts[at], rules[at] = verdict, "math-verify"
     names = {True: "equal", False: "different", None: "undecided"}
     return Verdicts(tuple(names[verdict] for verdict in verdicts), tuple(rules))
 
 
 def library_verdicts(pairs: Sequence[Pair], budget_ms: int) -> list[bool | None]:
-    """What math-verify says of ``(gold, predicted)`` pairs; ``None`` where it fails or takes too long."""
-    if not isinstance(budget_ms, int) or budget_ms <= 0:
-        raise InputError(f"judge: budget_ms must be a positive number of milliseconds, got {budget_ms!r}")
+    """What math-verify says of ``(gold, predicted)`` pairs; ``None`` where it fails or takes too long.
+
+    Returns within ``budget_ms`` (and the moment that killing processes takes), however many pairs there are, whether or
+    not worker processes have to be started first.
+    """
+    _check_budget(budget_ms)
     known: dict[Pair, bool | None] = {}
     for pair in pairs:
         if pair in _cache:
@@ -121,6 +128,11 @@ def library_verdicts(pairs: Sequence[Pair], budget_ms: int) -> list[bool | None]
 
 
 _cache: dict[Pair, bool | None] = {}
+
+
+def _check_budget(budget_ms: int) -> None:
+    if not isinstance(budget_ms, int) or budget_ms <= 0:
+        raise InputError(f"judge: budget_ms must be a positive number of milliseconds, got {budget_ms!r}")
 
 
 class _Worker:
@@ -148,11 +160,11 @@ class _Worker:
         self.deadline = time.monotonic() + START_BUDGET_S
         self._pending = b""
 
-    def send(self, pair: Pair, budget_s: float) -> None:
+    def send(self, pair: Pair, deadline: float) -> None:
         """Sends a pair; a worker that died in the meantime is noticed when its answer is read."""
         assert self.process.stdin is not None
         self.pair = pair
-        self.deadline = time.monotonic() + budget_s
+        self.deadline = deadline
         line = orjson.dumps({"gold": _clean(pair[0]), "predicted": _clean(pair[1])}) + b"\n"
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(line)
@@ -173,6 +185,10 @@ class _Worker:
         """Kills the process and reaps it."""
         self.process.kill()
         self.process.wait()
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Closes this side's ends of the pipes."""
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
@@ -191,11 +207,14 @@ class _Pool:
         self.changed = threading.Condition()
 
     @contextlib.contextmanager
-    def _taken(self, wanted: int) -> Iterator[list[_Worker | None]]:
-        with self.changed:
-            self.changed.wait_for(lambda: bool(self.idle))
-            taken = [self.idle.pop() for _ in range(min(wanted, len(self.idle)))]
+    def _taken(self, wanted: int, until: float) -> Iterator[list[_Worker | None]]:
+        """Some idle workers; none if other threads have them all until the time is up."""
+        taken: list[_Worker | None] = []
         try:
+            with self.changed:
+                self.changed.wait_for(lambda: bool(self.idle), max(0.0, until - time.monotonic()))
+                while self.idle and len(taken) < wanted:
+                    taken.append(self.idle.pop())
             yield taken
         finally:
             with self.changed:
@@ -203,13 +222,16 @@ class _Pool:
                 self.changed.notify_all()
 
     def ask(self, pairs: list[Pair], budget_s: float) -> dict[Pair, bool | None]:
-        """Judges distinct pairs, each in its own budget."""
-        with self._taken(len(pairs)) as workers:
+        """Judges distinct pairs, all of them in the budget."""
+        until = time.monotonic() + budget_s
+        with self._taken(len(pairs), until) as workers:
             try:
-                return _Round(workers, pairs, budget_s).run()
+                return _Round(workers, pairs, until).run() if workers else {}
             finally:
                 for at, worker in enumerate(workers):
-                    if worker is not None and worker.pair is not None:  # interrupted: its answer must not be read later
+                    # Out of time or interrupted: its answer must not be read later. A worker that is still starting
+                    # goes on, for the next call.
+                    if worker is not None and worker.pair is not None:
                         worker.close()
                         workers[at] = None
 
@@ -225,16 +247,16 @@ class _Pool:
 class _Round:
     """One call's pairs on the workers that it got."""
 
-    def __init__(self, workers: list[_Worker | None], pairs: list[Pair], budget_s: float) -> None:
+    def __init__(self, workers: list[_Worker | None], pairs: list[Pair], until: float) -> None:
         self.workers = workers
-        self.budget_s = budget_s
+        self.until = until
         self.waiting = pairs[::-1]
         self.open = len(pairs)
         self.verdicts: dict[Pair, bool | None] = {}
         self.failed_starts = 0
 
     def run(self) -> dict[Pair, bool | None]:
-        while self.open:
+        while self.open and time.monotonic() < self.until:
             for at in range(len(self.workers)):
                 self._feed(at)
             self._wait()
@@ -247,7 +269,7 @@ class _Round:
         if worker is None:
             worker = self.workers[at] = _Worker()
         if worker.ready and worker.pair is None:
-            worker.send(self.waiting.pop(), self.budget_s)
+            worker.send(self.waiting.pop(), min(self.until, time.monotonic() + PAIR_BUDGET_S))
 
     def _wait(self) -> None:
         busy = {at: w for at, w in enumerate(self.workers) if w is not None and (w.pair is not None or not w.ready)}
@@ -255,7 +277,7 @@ class _Round:
             for at, worker in busy.items():
                 assert worker.process.stdout is not None
                 selector.register(worker.process.stdout, selectors.EVENT_READ, at)
-            soonest = min(worker.deadline for worker in busy.values())
+            soonest = min(self.until, *(worker.deadline for worker in busy.values()))
             events = selector.select(max(0.0, soonest - time.monotonic()))
         for key, _ in events:
             self._read(key.data)
@@ -326,6 +348,7 @@ def _forget() -> None:
     for worker in pool.idle if pool else ():
         if worker is not None:
             worker.process.returncode = 0  # nothing to reap here
+            worker.hang_up()
 
 
 atexit.register(_close)

@@ -1,0 +1,426 @@
+//! Shapes against each other.
+
+use std::collections::BTreeMap;
+
+use num_traits::{One, Signed};
+
+use super::poly::{Atom, Budget};
+use super::rule::{Decision, Rule, Verdict};
+use super::scalar;
+use super::shape::{End, Relation, Scalar, Shape, end};
+use super::text;
+use super::value::Value;
+
+/// Compares a gold answer's shape with a predicted one's.
+pub(super) fn compare(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> Decision {
+    use Shape as S;
+    match (gold, predicted) {
+        (S::Scalar(a), S::Scalar(b)) => scalar::compare(a, b, budget),
+        (S::Text(_) | S::Choice(..), _) | (_, S::Text(_) | S::Choice(..)) => words(gold, predicted),
+        (S::Assignment(a, left), S::Assignment(b, right)) => {
+            let decision = compare(left, right, budget);
+            if a == b { decision.by(Rule::Equation) } else { Decision::UNDECIDED }
+        }
+        (S::Assignment(_, value), S::Comparison(..)) | (S::Comparison(..), S::Assignment(_, value)) => {
+            equations(gold, predicted, value, budget)
+        }
+        // The name may be left out; a set of equations is another matter.
+        (S::Assignment(_, value), other) => named(value, other, compare(value, other, budget)),
+        (other, S::Assignment(_, value)) => named(value, other, compare(other, value, budget)),
+        (S::Comparison(a, left), S::Comparison(b, right)) => comparisons(*a, left, *b, right, budget),
+        (S::Interval(a, ..), S::Interval(b, ..)) => {
+            let decision = intervals(gold, predicted, budget);
+            if a.is_some() && b.is_some() && a != b { Decision::UNDECIDED } else { decision }
+        }
+        (S::Interval(..), S::Tuple(items) | S::Square(items))
+        | (S::Tuple(items) | S::Square(items), S::Interval(..)) => {
+            if items.len() == 2 {
+                intervals(gold, predicted, budget)
+            } else {
+                Decision::different(Rule::Kind)
+            }
+        }
+        (S::Tuple(a), S::Tuple(b)) | (S::Square(a), S::Square(b)) => tuples(a, b, budget),
+        (S::Tuple(a), S::Square(b)) | (S::Square(a), S::Tuple(b)) => {
+            let decision = tuples(a, b, budget);
+            match decision.verdict {
+                // Open and closed intervals; or one list in two writings.
+                Verdict::Equal if a.len() == 2 && a[0].is_below(&a[1]) == Some(true) => {
+                    Decision::different(Rule::Interval)
+                }
+                Verdict::Equal => Decision::UNDECIDED,
+                _ => decision,
+            }
+        }
+        (S::Set(a), S::Set(b)) => members(a, b, false, budget).by(Rule::Set),
+        (S::Set(a) | S::List(a), S::Set(b) | S::List(b)) => members(a, b, true, budget).by(Rule::List),
+        (S::Union(a), S::Union(b)) => unions(a, b, budget),
+        (S::Matrix(a), S::Matrix(b)) => matrices(a, b, budget),
+        (S::Ratio(a), S::Ratio(b)) => ratios(a, b, budget),
+        (S::InBase(digits, base, a), S::InBase(other, other_base, b)) => {
+            let same = a.same(b, budget);
+            match same {
+                Some(true) if base == other_base && digits.trim_start_matches('0') == other.trim_start_matches('0') => {
+                    Decision::equal(Rule::Base)
+                }
+                Some(false) => Decision::different(Rule::Base),
+                _ => Decision::UNDECIDED,
+            }
+        }
+        (S::Infinity(a), S::Infinity(b)) => Decision::when(a == b, Rule::Constant),
+        (S::Board(a), S::Board(b)) if a == b => Decision::equal(Rule::Set),
+        (S::Empty, S::Empty) => Decision::equal(Rule::Set),
+        _ => mixed(gold, predicted, budget),
+    }
+}
+
+/// Answers of two kinds.
+fn mixed(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> Decision {
+    use Shape as S;
+    match (gold, predicted) {
+        // Brackets left out or added around the same elements.
+        (S::Tuple(a) | S::Square(a), S::List(b)) | (S::List(b), S::Tuple(a) | S::Square(a)) => {
+            let ordered = tuples(a, b, budget);
+            if ordered.is_equal() && !b.iter().any(|item| matches!(item, Shape::Assignment(..))) {
+                return ordered;
+            }
+            unless_alike(members(a, b, true, budget))
+        }
+        (S::Tuple(a) | S::Square(a), S::Set(b)) | (S::Set(b), S::Tuple(a) | S::Square(a)) => {
+            unless_alike(members(a, b, true, budget))
+        }
+        // A vector as a column, a row or a tuple.
+        (S::Matrix(rows), S::Tuple(items) | S::Square(items) | S::List(items))
+        | (S::Tuple(items) | S::Square(items) | S::List(items), S::Matrix(rows)) => {
+            let flat: Vec<Shape> = rows.iter().flatten().cloned().collect();
+            if rows.len() > 1 && rows[0].len() > 1 {
+                return Decision::UNDECIDED;
+            }
+            unless_alike(tuples(&flat, items, budget))
+        }
+        // {5} and 5, [5] and 5.
+        (S::Set(items) | S::Square(items), other) | (other, S::Set(items) | S::Square(items)) if items.len() == 1 => {
+            unless_alike(compare(&items[0], other, budget))
+        }
+        (S::InBase(digits, _, value), S::Scalar(scalar)) | (S::Scalar(scalar), S::InBase(digits, _, value)) => {
+            // The base may have been left out, or the number converted.
+            let plain = super::eval::in_base(digits, 10).map(Value::rational);
+            let alike = |value: Option<Value>, budget: &mut Budget| {
+                value.is_some_and(|value| scalar.value.same(&value, budget) != Some(false))
+            };
+            if alike(Some(value.clone()), budget) || alike(plain, budget) {
+                Decision::UNDECIDED
+            } else {
+                Decision::different(Rule::Base)
+            }
+        }
+        (S::Ratio(ratio), S::Scalar(scalar)) | (S::Scalar(scalar), S::Ratio(ratio)) => {
+            let (left, right) = &**ratio;
+            // 3:4 and 3/4; 2:30 and two and a half hours.
+            let readings = [
+                left.over(right, budget),
+                right.over(&Value::integer(60), budget).and_then(|minutes| left.plus(&minutes, budget)),
+            ];
+            let alike = readings
+                .into_iter()
+                .any(|reading| reading.is_none_or(|reading| scalar.value.same(&reading, budget) != Some(false)));
+            if alike { Decision::UNDECIDED } else { Decision::different(Rule::Kind) }
+        }
+        (S::List(items), S::Scalar(scalar)) | (S::Scalar(scalar), S::List(items)) => {
+            // 3,14 may be a decimal.
+            let comma = scalar.places.is_some() && items.len() == 2;
+            if comma { Decision::UNDECIDED } else { Decision::different(Rule::Kind) }
+        }
+        // Zero solutions, no solution.
+        (S::Empty, other) | (other, S::Empty) if other.is_zero() => Decision::UNDECIDED,
+        (S::Union(parts), other) | (other, S::Union(parts)) => match other {
+            // A union may be one interval, or all numbers.
+            S::Interval(..) | S::Board(_) | S::Set(_) | S::List(_) | S::Comparison(..) | S::Tuple(_) | S::Square(_) => {
+                let _ = parts;
+                Decision::UNDECIDED
+            }
+            _ => Decision::different(Rule::Kind),
+        },
+        (S::Comparison(..), _) | (_, S::Comparison(..)) => comparison_and_other(gold, predicted),
+        (S::Board(_), S::Interval(..) | S::Set(_)) | (S::Interval(..) | S::Set(_), S::Board(_)) => Decision::UNDECIDED,
+        _ => Decision::different(Rule::Kind),
+    }
+}
+
+/// Different stays different; equal elements in another kind of brackets are left open.
+fn unless_alike(decision: Decision) -> Decision {
+    if decision.is_different() { Decision::different(Rule::Kind) } else { Decision::UNDECIDED }
+}
+
+/// An assignment against something that is none.
+fn named(value: &Shape, other: &Shape, decision: Decision) -> Decision {
+    // "x = 1, 2" and such: leave lists of equations to others.
+    let plain = |shape: &Shape| !matches!(shape, Shape::Assignment(..));
+    if plain(value) && plain(other) { decision } else { Decision::UNDECIDED }
+}
+
+fn comparison_and_other(gold: &Shape, predicted: &Shape) -> Decision {
+    let ((Shape::Comparison(relation, _), other) | (other, Shape::Comparison(relation, _))) = (gold, predicted) else {
+        return Decision::UNDECIDED;
+    };
+    // An equation has solutions, and its number may be meant; a number is no inequality.
+    match (relation, other) {
+        (Relation::Equal, Shape::Matrix(_) | Shape::Infinity(_) | Shape::Interval(..) | Shape::Union(_)) => {
+            Decision::different(Rule::Kind)
+        }
+        (Relation::Positive | Relation::NotNegative, Shape::Scalar(_) | Shape::Matrix(_)) => {
+            Decision::different(Rule::Kind)
+        }
+        _ => Decision::UNDECIDED,
+    }
+}
+
+/// Words and choices.
+fn words(gold: &Shape, predicted: &Shape) -> Decision {
+    use Shape as S;
+    match (gold, predicted) {
+        (S::Choice(a, _), S::Choice(b, _)) if a != b => Decision::different(Rule::Choice),
+        (S::Choice(_, false), S::Choice(..)) => Decision::equal(Rule::Choice),
+        (S::Choice(..), S::Choice(..)) => Decision::UNDECIDED,
+        (S::Text(a), S::Text(b)) => {
+            if a == b {
+                Decision::equal(Rule::Text)
+            } else if text::overlap(a, b) || text::tells_more(a) || text::tells_more(b) {
+                Decision::UNDECIDED
+            } else {
+                Decision::different(Rule::Text)
+            }
+        }
+        (S::Choice(letter, false), other) | (other, S::Choice(letter, false)) => match other {
+            // (a) for (A), and the letter as a variable.
+            S::Scalar(scalar) => {
+                let name = letter.to_ascii_lowercase().to_string();
+                let same = scalar.value.has(|atom| matches!(atom, Atom::Variable(n) if n.to_lowercase() == name))
+                    || name == "e" && scalar.value.has(|atom| matches!(atom, Atom::E))
+                    || name == "i" && scalar.value.has(|atom| matches!(atom, Atom::I));
+                let alone = scalar.value.num.single().is_some() && scalar.value.is_poly();
+                if same && alone { Decision::UNDECIDED } else { Decision::different(Rule::Kind) }
+            }
+            S::Text(_) | S::List(_) | S::Set(_) | S::Assignment(..) => Decision::UNDECIDED,
+            _ => Decision::different(Rule::Kind),
+        },
+        (S::Text(text), other) | (other, S::Text(text)) => {
+            let letters = matches!(other, S::Scalar(scalar) if scalar.letters);
+            if letters || text::tells_more(text) || matches!(other, S::Choice(..) | S::Assignment(..) | S::Empty) {
+                Decision::UNDECIDED
+            } else {
+                Decision::different(Rule::Kind)
+            }
+        }
+        _ => Decision::UNDECIDED,
+    }
+}
+
+/// Elements in order.
+fn tuples(a: &[Shape], b: &[Shape], budget: &mut Budget) -> Decision {
+    if a.len() != b.len() {
+        return Decision::different(Rule::Tuple);
+    }
+    let mut all = true;
+    for (left, right) in a.iter().zip(b) {
+        let decision = compare(left, right, budget);
+        if decision.is_different() {
+            return Decision::different(Rule::Tuple);
+        }
+        all &= decision.is_equal();
+    }
+    if all { Decision::equal(Rule::Tuple) } else { Decision::UNDECIDED }
+}
+
+/// Elements without order. `counted`: it matters how often they occur.
+fn members(a: &[Shape], b: &[Shape], counted: bool, budget: &mut Budget) -> Decision {
+    if let Some((a, b)) = by_name(a, b) {
+        return tuples(&a, &b, budget);
+    }
+    let mut table = Vec::with_capacity(a.len());
+    for left in a {
+        table.push(b.iter().map(|right| compare(left, right, budget).verdict).collect::<Vec<_>>());
+    }
+    let lost =
+        |mut verdicts: Box<dyn Iterator<Item = Verdict> + '_>| verdicts.all(|verdict| verdict == Verdict::Different);
+    let lost_row = table.iter().any(|row| lost(Box::new(row.iter().copied())));
+    let lost_column = (0..b.len()).any(|at| lost(Box::new(table.iter().map(move |row| row[at]))));
+    if lost_row || lost_column {
+        return Decision::different(Rule::Set);
+    }
+    let names = |items: &[Shape]| items.iter().filter(|item| matches!(item, Shape::Assignment(..))).count();
+    if names(a) != names(b) && names(a).max(names(b)) > 1 && distinct_names(a, b) {
+        // x = 1, y = 2 and 2, 1.
+        return Decision::UNDECIDED;
+    }
+    let found =
+        |mut verdicts: Box<dyn Iterator<Item = Verdict> + '_>| verdicts.any(|verdict| verdict == Verdict::Equal);
+    let all = table.iter().all(|row| found(Box::new(row.iter().copied())))
+        && (0..b.len()).all(|at| found(Box::new(table.iter().map(move |row| row[at]))));
+    if !all || counted && a.len() != b.len() {
+        return Decision::UNDECIDED;
+    }
+    // 1, 1, 2 and 1, 2, 2 have the same elements, but not the same number of each.
+    let single = |row: &Vec<Verdict>| row.iter().filter(|verdict| **verdict == Verdict::Equal).count() == 1;
+    if counted && a.len() > 1 && !table.iter().all(single) && !(0..a.len()).all(|at| table[at][at] == Verdict::Equal) {
+        return Decision::UNDECIDED;
+    }
+    Decision::equal(Rule::Set)
+}
+
+/// The values of assignments to the same names, sorted by name; `None` for anything else.
+fn by_name(a: &[Shape], b: &[Shape]) -> Option<(Vec<Shape>, Vec<Shape>)> {
+    let sorted = |items: &[Shape]| {
+        let mut named = BTreeMap::new();
+        for item in items {
+            let Shape::Assignment(name, value) = item else { return None };
+            if named.insert(name.clone(), (**value).clone()).is_some() {
+                return None;
+            }
+        }
+        Some(named)
+    };
+    let (a, b) = (sorted(a)?, sorted(b)?);
+    a.keys().eq(b.keys()).then(|| (a.into_values().collect(), b.into_values().collect()))
+}
+
+fn distinct_names(a: &[Shape], b: &[Shape]) -> bool {
+    let mut names: Vec<&str> = Vec::new();
+    for item in a.iter().chain(b) {
+        if let Shape::Assignment(name, _) = item
+            && !names.contains(&&**name)
+        {
+            names.push(name);
+        }
+    }
+    names.len() > 1
+}
+
+/// Unions of intervals and sets, part by part.
+fn unions(a: &[Shape], b: &[Shape], budget: &mut Budget) -> Decision {
+    let decision = members(a, b, false, budget);
+    if decision.is_equal() || decision.is_different() && separated(a) && separated(b) {
+        return decision.by(Rule::Union);
+    }
+    Decision::UNDECIDED
+}
+
+/// Whether the parts are intervals in ascending order with something missing between them: then no other union of such
+/// is the same set.
+fn separated(parts: &[Shape]) -> bool {
+    let ends: Option<Vec<_>> = parts.iter().map(ends).collect();
+    ends.is_some_and(|ends| {
+        ends.windows(2).all(|pair| match (&pair[0].1, &pair[1].0) {
+            (End::At { scalar: high, closed }, End::At { scalar: low, closed: other }) => {
+                let (high, low) = (Shape::Scalar((**high).clone()), Shape::Scalar((**low).clone()));
+                let touching = matches!((&high, &low), (Shape::Scalar(a), Shape::Scalar(b)) if a.value == b.value);
+                high.is_below(&low) == Some(true) || touching && !closed && !other
+            }
+            _ => false,
+        })
+    })
+}
+
+/// The ends of what is read as an interval.
+fn ends(shape: &Shape) -> Option<(End, End)> {
+    match shape {
+        Shape::Interval(_, low, high) => Some((low.clone(), high.clone())),
+        Shape::Tuple(items) | Shape::Square(items) if items.len() == 2 => {
+            let closed = matches!(shape, Shape::Square(_));
+            Some((end(items[0].clone(), closed, true)?, end(items[1].clone(), closed, false)?))
+        }
+        _ => None,
+    }
+}
+
+fn intervals(a: &Shape, b: &Shape, budget: &mut Budget) -> Decision {
+    let (Some(a), Some(b)) = (ends(a), ends(b)) else { return Decision::UNDECIDED };
+    let mut all = true;
+    for (left, right) in [(&a.0, &b.0), (&a.1, &b.1)] {
+        match (left, right) {
+            (End::Infinite, End::Infinite) => {}
+            (End::At { scalar: x, closed }, End::At { scalar: y, closed: other }) => {
+                let decision = scalar::compare(x, y, budget);
+                if closed != other || decision.is_different() {
+                    return Decision::different(Rule::Interval);
+                }
+                all &= decision.is_equal();
+            }
+            _ => return Decision::different(Rule::Interval),
+        }
+    }
+    if all { Decision::equal(Rule::Interval) } else { Decision::UNDECIDED }
+}
+
+fn matrices(a: &[Vec<Shape>], b: &[Vec<Shape>], budget: &mut Budget) -> Decision {
+    if a.len() != b.len() || a[0].len() != b[0].len() {
+        // A row and a column may be the same vector.
+        let flat = a.len().min(a[0].len()) == 1 && a.len() == b[0].len() && b.len() == a[0].len();
+        return if flat { Decision::UNDECIDED } else { Decision::different(Rule::Matrix) };
+    }
+    let (a, b): (Vec<Shape>, Vec<Shape>) = (a.concat(), b.concat());
+    tuples(&a, &b, budget).by(Rule::Matrix)
+}
+
+fn ratios(a: &(Value, Value), b: &(Value, Value), budget: &mut Budget) -> Decision {
+    let same = |x: &Value, y: &Value, budget: &mut Budget| x.same(y, budget);
+    if same(&a.0, &b.0, budget) == Some(true) && same(&a.1, &b.1, budget) == Some(true) {
+        return Decision::equal(Rule::Ratio);
+    }
+    let crossed = a.0.times(&b.1, budget).zip(b.0.times(&a.1, budget)).and_then(|(x, y)| x.same(&y, budget));
+    let rational = [&a.0, &a.1, &b.0, &b.1].iter().all(|value| value.as_rational().is_some());
+    if crossed == Some(false) && rational { Decision::different(Rule::Ratio) } else { Decision::UNDECIDED }
+}
+
+/// `y = 2x + 3` against `2x - y + 3 = 0`.
+fn equations(gold: &Shape, predicted: &Shape, value: &Shape, budget: &mut Budget) -> Decision {
+    let ((Shape::Assignment(name, _), Shape::Comparison(Relation::Equal, sides))
+    | (Shape::Comparison(Relation::Equal, sides), Shape::Assignment(name, _))) = (gold, predicted)
+    else {
+        return Decision::UNDECIDED;
+    };
+    let Shape::Scalar(Scalar { value, .. }) = value else { return Decision::UNDECIDED };
+    let Some(difference) = Value::atom(Atom::Variable(name.clone())).minus(value, budget) else {
+        return Decision::UNDECIDED;
+    };
+    proportional(&difference, &sides.0, false, budget).by(Rule::Equation)
+}
+
+fn comparisons(
+    a: Relation,
+    left: &(Value, Value),
+    b: Relation,
+    right: &(Value, Value),
+    budget: &mut Budget,
+) -> Decision {
+    let rule = if a == Relation::Equal { Rule::Equation } else { Rule::Inequality };
+    if a != b {
+        return Decision::UNDECIDED;
+    }
+    let positive = matches!(a, Relation::Positive | Relation::NotNegative);
+    proportional(&left.0, &right.0, positive, budget).by(rule)
+}
+
+/// Whether one difference is a multiple of the other, so that the equations have the same solutions.
+fn proportional(a: &Value, b: &Value, positive: bool, budget: &mut Budget) -> Decision {
+    let polynomials = a.is_poly() && b.is_poly() && !a.is_zero() && !b.is_zero();
+    let (Some((_, x)), Some((_, y))) = (a.num.0.last_key_value(), b.num.0.last_key_value()) else {
+        return Decision::UNDECIDED;
+    };
+    let factor = x / y;
+    let same = b.num.scaled(&factor, budget).map(|scaled| scaled == a.num);
+    match same {
+        Some(true) if polynomials && (!positive || factor.is_positive()) => Decision::equal(Rule::Equation),
+        // Lines and planes are the same only if their equations are multiples of each other.
+        Some(false) if polynomials && !positive && is_linear(a) && is_linear(b) => Decision::different(Rule::Equation),
+        _ => Decision::UNDECIDED,
+    }
+}
+
+fn is_linear(value: &Value) -> bool {
+    value.num.0.keys().all(|monomial| match monomial.as_slice() {
+        [] => true,
+        [(Atom::Variable(_), exponent)] => exponent.is_one(),
+        _ => false,
+    }) && value.num.0.keys().any(|monomial| !monomial.is_empty())
+}

@@ -1,0 +1,204 @@
+//! Answers in words: the marks around an answer, choices, plain text.
+
+/// Words that name numbers or sets: no text with one of them is simply another thing than a number.
+const TELLING: [&str; 44] = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "dozen",
+    "hundred",
+    "thousand",
+    "million",
+    "half",
+    "third",
+    "quarter",
+    "fourth",
+    "fifth",
+    "none",
+    "nothing",
+    "infinite",
+    "infinitely",
+    "infinity",
+    "all",
+    "any",
+    "every",
+    "real",
+    "reals",
+    "empty",
+    "undefined",
+    "exist",
+    "solution",
+    "solutions",
+    "first",
+    "second",
+    "once",
+    "twice",
+    "both",
+    "neither",
+    "minus",
+];
+
+/// Short words that are no products of letters.
+const WORDS: [&str; 30] = [
+    "yes", "no", "odd", "all", "one", "two", "six", "ten", "red", "blue", "dne", "any", "mon", "tue", "wed", "thu",
+    "fri", "sat", "sun", "jan", "feb", "mar", "may", "jun", "up", "am", "pm", "dog", "cat", "tie",
+];
+
+/// The text without what only surrounds an answer: blanks, a full stop, dollars, `\boxed{}`, `\text{}`, braces.
+pub(super) fn bare(text: &str) -> &str {
+    let mut text = text.trim();
+    for _ in 0..8 {
+        let before = text;
+        text = text.trim_start_matches("\\displaystyle").trim();
+        if let Some(rest) = text.strip_suffix('.')
+            && !rest.ends_with("\\right")
+            && !rest.ends_with("\\left")
+        {
+            text = rest.trim_end();
+        }
+        for (open, close) in [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")] {
+            if let Some(inner) = text.strip_prefix(open).and_then(|rest| rest.strip_suffix(close))
+                && !inner.is_empty()
+                && !inner.ends_with('\\')
+                && !inner.contains(open)
+            {
+                text = inner.trim();
+                break;
+            }
+        }
+        for command in ["\\boxed", "\\fbox", "\\text", "\\textbf", "\\mathrm", "\\mathbf", "\\mbox", "\\textrm", ""] {
+            let Some(rest) = text.strip_prefix(command).map(str::trim_start) else { continue };
+            if rest.starts_with('{') && super::lex::closing(rest, 0) == Some(rest.len() - 1) {
+                // {1, 2} is a set.
+                let inner = &rest[1..rest.len() - 1];
+                if !(command.is_empty() && inner.contains([',', ';'])) {
+                    text = inner.trim();
+                    break;
+                }
+            }
+        }
+        if text.len() == before.len() {
+            break;
+        }
+    }
+    text
+}
+
+/// The letter of a choice, and whether the choice's content stands behind it: `A`, `(B)`, `C.`, `\text{(D)}`,
+/// `(E) 12`.
+pub(super) fn choice(text: &str) -> Option<(char, bool)> {
+    let text = ["\\textbf", "\\text", "\\mathrm", "\\mathbf"].iter().find_map(|c| text.strip_prefix(c)).unwrap_or(text);
+    let text = text.trim_start_matches(['{', ' ', '~', '\\']);
+    let (inner, enclosed) = match text.strip_prefix('(') {
+        Some(inner) => (inner, true),
+        None => (text, false),
+    };
+    let inner = ["\\text{", "\\textbf{", "\\mathrm{"].iter().find_map(|c| inner.strip_prefix(c)).unwrap_or(inner);
+    let letter = inner.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
+    let rest = &inner[1..];
+    let rest = if enclosed { rest.trim_start_matches('}').strip_prefix(')')? } else { rest };
+    let rest = rest.trim_matches(|c: char| c == '}' || c == '\\' || c.is_whitespace() || c == '.');
+    if rest.is_empty() {
+        return Some((letter, false));
+    }
+    let marked = enclosed || inner[1..].starts_with([')', '.', ':']);
+    // (A)(B) is a product.
+    (marked && !rest.starts_with(['(', '^', '_', '*', '/', '+', '-', ',', '=', '<', '>'])).then_some((letter, true))
+}
+
+/// Whether the answer is words and nothing else.
+pub(super) fn is_prose(text: &str) -> bool {
+    if text.len() > 200
+        || !text.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '\'' | '-' | '.' | '!' | '\u{2019}'))
+    {
+        return false;
+    }
+    let mut words = text.split([' ', '-']).filter(|word| !word.is_empty());
+    let (Some(first), second) = (words.next(), words.next()) else { return false };
+    let letters = first.chars().filter(|c| c.is_alphabetic()).count();
+    let long = |word: &str| word.chars().count() > 3 && !is_name(word);
+    match second {
+        None => long(first) || letters > 1 && WORDS.contains(&first.to_lowercase().as_str()),
+        Some(_) => {
+            let all: Vec<&str> = text.split([' ', '-']).filter(|word| !word.is_empty()).collect();
+            all.iter().any(|word| long(word) || WORDS.contains(&word.to_lowercase().as_str()))
+                && !all.iter().any(|word| is_name(word) && *word != "in" && *word != "and" && *word != "or")
+        }
+    }
+}
+
+fn is_name(word: &str) -> bool {
+    matches!(
+        word,
+        "sqrt"
+            | "sin"
+            | "cos"
+            | "tan"
+            | "log"
+            | "ln"
+            | "pi"
+            | "infinity"
+            | "infty"
+            | "inf"
+            | "theta"
+            | "alpha"
+            | "beta"
+            | "exp"
+    )
+}
+
+/// Words in one writing: lower case, single blanks, no marks at the ends.
+pub(super) fn normal(text: &str) -> String {
+    let words =
+        text.split(|c: char| c.is_whitespace() || c == '-' || c == '\u{2019}' || c == '\'').filter(|w| !w.is_empty());
+    let words: Vec<String> = words.map(|word| word.trim_matches(['.', '!']).to_lowercase()).collect();
+    words.join(" ")
+}
+
+/// Whether words may stand for a number or a set.
+pub(super) fn tells_more(normal: &str) -> bool {
+    normal.split(' ').any(|word| TELLING.contains(&word) || word.ends_with("teen") || word.ends_with("ty"))
+}
+
+/// Whether all words of one text are in the other: "even" and "even number".
+pub(super) fn overlap(a: &str, b: &str) -> bool {
+    let within = |a: &str, b: &str| a.split(' ').all(|word| b.split(' ').any(|other| other == word));
+    within(a, b) || within(b, a)
+}
+
+/// The text without what TeX does not show: sizes of brackets, and blanks except between letters or digits.
+pub(super) fn squeezed(text: &str) -> String {
+    let mut plain = text.replace("\\left", "").replace("\\right", "");
+    for (long, short) in [("\\dfrac", "\\frac"), ("\\tfrac", "\\frac"), ("\\!", "")] {
+        plain = plain.replace(long, short);
+    }
+    for space in ["\\,", "\\;", "\\:", "\\ "] {
+        plain = plain.replace(space, " ");
+    }
+    let mut squeezed = String::with_capacity(plain.len());
+    let mut blank = false;
+    for c in plain.chars() {
+        if c.is_whitespace() {
+            blank = true;
+            continue;
+        }
+        // 1, 200 is not 1,200.
+        let apart = |before: char| before.is_alphanumeric() || before == ',' && c.is_ascii_digit();
+        if blank && c.is_alphanumeric() && squeezed.ends_with(apart) {
+            squeezed.push(' ');
+        }
+        blank = false;
+        squeezed.push(c);
+    }
+    squeezed
+}
