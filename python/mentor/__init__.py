@@ -12,15 +12,38 @@ if TYPE_CHECKING:
     from mentor import errors, tools
     from mentor._core import __version__
     from mentor.sandbox import Fault, Limits, Outcome, Sandbox, Session
-    from mentor.score import Reference, ScoreBatch, Verdicts, judge_batch, score_batch
+    from mentor.score import (
+        DenseReward,
+        PublishedReward,
+        Reference,
+        ScoreBatch,
+        Verdicts,
+        detect_format,
+        judge_batch,
+        score_batch,
+    )
     from mentor.tools import ToolSet
-    from mentor.types import Call, Defect, Match, Score, Turn
+    from mentor.explain import Explanation
+    from mentor.types import Call, Defect, Match, ReferenceCall, Score, Turn
 
 _HOMES = {
     "__version__": "mentor._core",
     **dict.fromkeys(("Fault", "Limits", "Outcome", "Sandbox", "Session"), "mentor.sandbox"),
-    **dict.fromkeys(("Reference", "ScoreBatch", "Verdicts", "judge_batch", "score_batch"), "mentor.score"),
-    **dict.fromkeys(("Call", "Defect", "Match", "Score", "Turn"), "mentor.types"),
+    **dict.fromkeys(
+        (
+            "DenseReward",
+            "PublishedReward",
+            "Reference",
+            "ScoreBatch",
+            "Verdicts",
+            "detect_format",
+            "judge_batch",
+            "score_batch",
+        ),
+        "mentor.score",
+    ),
+    **dict.fromkeys(("Call", "Defect", "Match", "ReferenceCall", "Score", "Turn"), "mentor.types"),
+    "Explanation": "mentor.explain",
     "ToolSet": "mentor.tools",
 }
 _MODULES = ("errors", "tools")
@@ -28,11 +51,15 @@ _MODULES = ("errors", "tools")
 __all__ = [
     "Call",
     "Defect",
+    "DenseReward",
+    "Explanation",
     "Fault",
     "Limits",
     "Match",
     "Outcome",
+    "PublishedReward",
     "Reference",
+    "ReferenceCall",
     "Sandbox",
     "Score",
     "ScoreBatch",
@@ -41,6 +68,7 @@ __all__ = [
     "Turn",
     "Verdicts",
     "__version__",
+    "detect_format",
     "errors",
     "judge_batch",
     "score_batch",

@@ -1,7 +1,6 @@
 //! Scoring across the border: rollouts come in as `str` or JSON bytes, scores go out as raw `f64` and JSON.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -12,14 +11,15 @@ use serde_json::{Value as Tree, json};
 use crate::answer::Verdict;
 use crate::batch::{Item, Rollout, Row, score_batch};
 use crate::json::Value;
-use crate::reward::{COMPONENTS, Preset, Reference, Score};
+use crate::reward::{COMPONENTS, Reference, Reward, Score};
 use crate::tools::Tools;
 use crate::trajectory::{DefectKind, Format, Span, Trajectory};
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("COMPONENTS", COMPONENTS.to_vec())?;
     module.add("FORMATS", Format::ALL.map(Format::name).to_vec())?;
-    module.add("PRESETS", Preset::ALL.map(Preset::name).to_vec())?;
+    module.add("REWARDS", Reward::names().collect::<Vec<_>>())?;
+    module.add_class::<PreparedReward>()?;
     module.add_class::<PreparedReference>()?;
     module.add_class::<PreparedTools>()?;
     module.add_class::<Scores>()?;
@@ -63,6 +63,20 @@ impl PreparedTools {
     fn new(json: &[u8]) -> PyResult<Self> {
         let value: Tree = serde_json::from_slice(json).map_err(|error| PyValueError::new_err(error.to_string()))?;
         Tools::from_value(&value).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
+    }
+}
+
+/// A reward, read once.
+#[pyclass(frozen)]
+struct PreparedReward(Reward);
+
+#[pymethods]
+impl PreparedReward {
+    /// Takes JSON: a name, or an object of a name and options.
+    #[new]
+    fn new(json: &str) -> PyResult<Self> {
+        let value: Tree = serde_json::from_str(json).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Reward::from_value(&value).map(Self).map_err(|error| PyValueError::new_err(error.to_string()))
     }
 }
 
@@ -132,7 +146,7 @@ fn prepared(refs: &Bound<'_, PyList>, prepare: &Bound<'_, PyAny>) -> PyResult<Ve
 /// Scores rollouts. `convert(index, rollout)` and `prepare(index, reference)` are called for what is not yet in the form
 /// that the parser takes; `tools` has one entry, for all rows, or one per row.
 #[pyfunction]
-#[pyo3(signature = (rollouts, refs, tools, preset, format, threads, convert, prepare))]
+#[pyo3(signature = (rollouts, refs, tools, reward, format, threads, convert, prepare))]
 #[expect(clippy::needless_pass_by_value, reason = "pyo3 hands over owned values")]
 #[expect(clippy::too_many_arguments, reason = "one caller, which names them")]
 fn score(
@@ -140,13 +154,13 @@ fn score(
     rollouts: &Bound<'_, PyList>,
     refs: &Bound<'_, PyList>,
     tools: Vec<Option<Py<PreparedTools>>>,
-    preset: &str,
+    reward: &PreparedReward,
     format: &str,
     threads: Option<usize>,
     convert: &Bound<'_, PyAny>,
     prepare: &Bound<'_, PyAny>,
 ) -> PyResult<Scores> {
-    let preset = Preset::from_str(preset).map_err(|error| PyValueError::new_err(error.to_string()))?;
+    let reward = reward.0;
     let format = Format::from_name(format).ok_or_else(|| PyValueError::new_err("unknown format"))?;
     if rollouts.len() != refs.len() || (tools.len() != 1 && tools.len() != refs.len()) {
         return Err(PyValueError::new_err("unequal lengths"));
@@ -154,11 +168,11 @@ fn score(
     let inputs = rollouts.iter().enumerate().map(|(at, rollout)| Input::new(at, rollout, convert));
     let inputs: Vec<Input> = inputs.collect::<PyResult<_>>()?;
     let references = prepared(refs, prepare)?;
-    let mut scores = Scores { rows: Vec::with_capacity(inputs.len()), inputs, references, tools, preset, format };
+    let mut scores = Scores { rows: Vec::with_capacity(inputs.len()), inputs, references, tools, reward, format };
     let items: Vec<Item<'_>> = (0..scores.inputs.len()).map(|at| scores.item(at)).collect();
     let mut rows = Vec::with_capacity(items.len());
     for chunk in chunks(&items, threads) {
-        rows.extend(py.detach(|| score_batch(chunk, preset, threads)));
+        rows.extend(py.detach(|| score_batch(chunk, &reward, threads)));
         py.check_signals()?;
     }
     drop(items);
@@ -191,7 +205,7 @@ struct Scores {
     inputs: Vec<Input>,
     references: Vec<Py<PreparedReference>>,
     tools: Vec<Option<Py<PreparedTools>>>,
-    preset: Preset,
+    reward: Reward,
     format: Format,
 }
 
@@ -251,7 +265,7 @@ impl Scores {
                 None => Verdict::Undecided,
             };
             let row = self.rows.get_mut(at).ok_or_else(|| PyValueError::new_err("no such row"))?;
-            row.settle(verdict, self.preset);
+            row.settle(verdict, &self.reward);
         }
         Ok(())
     }
@@ -272,11 +286,12 @@ impl Scores {
     fn detail<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
         let row = self.rows.get(index).ok_or_else(|| PyValueError::new_err("no such row"))?;
         let mut score = Score::default();
-        self.item(index).score(self.preset, &mut score);
+        self.item(index).score(&self.reward, &mut score);
         if let Some(verdict) = row.verdict {
-            score.settle(verdict, self.preset);
+            score.settle(verdict, &self.reward);
         }
-        Ok(PyBytes::new(py, detail(&score).to_string().as_bytes()))
+        let detail = detail(&score, &self.item(index), &self.reward);
+        Ok(PyBytes::new(py, detail.to_string().as_bytes()))
     }
 }
 
@@ -285,9 +300,10 @@ fn floats(py: Python<'_>, values: impl Iterator<Item = f64>) -> Bound<'_, PyByte
     PyBytes::new(py, &bytes)
 }
 
-fn detail(score: &Score) -> Tree {
+fn detail(score: &Score, item: &Item<'_>, reward: &Reward) -> Tree {
     let span = |span: &Span| json!([span.start, span.end]);
-    let trajectory = &score.trajectory;
+    let (trajectory, reference) = (&score.trajectory, item.reference);
+    let credit = score.turn_credit(reward);
     let components: serde_json::Map<String, Tree> = COMPONENTS
         .iter()
         .zip(score.facts.components())
@@ -308,13 +324,22 @@ fn detail(score: &Score) -> Tree {
             "result": trajectory.result_text(call),
         })).collect::<Vec<_>>(),
         "matches": score.matches.iter().map(|m| json!({
-            "call": m.call, "reference": m.reference, "exact": m.exact,
+            "call": m.call, "reference": m.reference, "exact": m.exact, "similarity": m.similarity,
+            "reasons": score.explain_match(m, reference, item.tools, reward).reasons(),
         })).collect::<Vec<_>>(),
         "defects": trajectory.defects.iter().map(|defect| json!({
             "kind": defect.kind.name(), "message": defect.message, "span": defect.span.as_ref().map(span),
         })).collect::<Vec<_>>(),
-        "turns": trajectory.turns.iter().map(|turn| json!({
-            "span": span(&turn.span), "message": turn.message, "results": turn.results,
+        "turns": trajectory.turns.iter().zip(credit).map(|(turn, credit)| json!({
+            "span": span(&turn.span), "message": turn.message, "results": turn.results, "credit": credit,
+        })).collect::<Vec<_>>(),
+        "reward_name": reward.name(),
+        "terms": reward.terms(&score.facts),
+        "reference_answer": reference.gold.text(),
+        "reference_calls": reference.calls.iter().map(|call| json!({
+            "name": reference.doc.str(call.name),
+            "arguments": reference.doc.value(call.arguments).to_tree(),
+            "result": call.result.map(|text| reference.doc.str(text)),
         })).collect::<Vec<_>>(),
     })
 }

@@ -19,6 +19,7 @@ __all__ = ["METHODS", "PRESETS", "TrainConfig", "known", "resolve"]
 METHODS: Mapping[str, str] = MappingProxyType(
     {
         "mentor": "the paper's reward: answer, gated tool-set match, validity",
+        "mentor-dense": "this project's reward: answer, alignment of executed calls with their arguments, validity",
         "sparse": "the answer alone",
         "strict": "as mentor, but the calls must be the teacher's, in order and with their arguments",
         "overlap": "as mentor, but one shared tool is enough; no validity term",

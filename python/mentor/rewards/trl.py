@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import orjson
 
-from mentor.score import ScoreBatch, score_batch
+from mentor.rewards.schedules import Schedule
+from mentor.score import Reward, ScoreBatch, reward_name, score_batch
 
 __all__ = ["Judge", "RewardFunction", "StepSummary", "mark_truncated", "portable", "summarize"]
 
@@ -108,29 +109,31 @@ def _clean(text: str) -> str:
 
 @dataclass
 class RewardFunction:
-    """A preset of :func:`mentor.score_batch` in the shape that TRL calls.
+    """A reward of :func:`mentor.score_batch` in the shape that TRL calls.
 
     The dataset needs the columns ``reference`` (JSON of ``{answer, tool_calls}``) and ``offered`` (JSON list of tool
     names or schemas); a call of a tool that its own row does not offer is invalid, even if another row offers it.
 
     Attributes:
-        preset: Name of the reward (arXiv 2510.18383, section 3 and its ablations).
+        reward: The reward: a name, a config, or a schedule, which gives one for each training step.
         judge: Who compares answers; ``native`` starts no process and is all that plain numbers need.
         ends: Token ids that end a completion; one that ends otherwise was cut off.
         on_scores: Called with (scores, messages, the dataset's columns) after every batch.
+        log_components: Give the mean of each component to the trainer's metrics.
         last: Summary of the last batch.
     """
 
-    preset: str
+    reward: Reward | Schedule = "mentor-dense"
     judge: Judge = "auto"
     ends: Collection[int] = ()
     on_scores: Callable[[ScoreBatch, list[Messages], dict[str, Any]], None] | None = None
+    log_components: bool = True
     last: StepSummary | None = field(default=None, init=False)
 
     @property
     def __name__(self) -> str:
         """TRL's name of the reward column."""
-        return f"{self.preset}_reward"
+        return "scheduled_reward" if callable(self.reward) else f"{reward_name(self.reward)}_reward"
 
     def __call__(
         self,
@@ -147,7 +150,7 @@ class RewardFunction:
             reference: One JSON text per rollout.
             offered: One JSON text per rollout.
             completion_ids: Token ids, to tell finished from cut off; without them every rollout counts as finished.
-            columns: Whatever else TRL passes.
+            columns: Whatever else TRL passes: its state tells the step to a schedule.
 
         Returns:
             One reward per rollout.
@@ -156,14 +159,19 @@ class RewardFunction:
         if completion_ids is not None and self.ends:
             cut = [not ids or ids[-1] not in self.ends for ids in completion_ids]
             rollouts = [mark_truncated(m, truncated=flag) for m, flag in zip(rollouts, cut, strict=True)]
+        step = getattr(columns.get("trainer_state"), "global_step", 0)
         scores = score_batch(
             rollouts,
             list(reference),
-            reward=self.preset,
+            reward=self.reward(step) if callable(self.reward) else self.reward,
             tools=[json.loads(text) for text in offered],
             judge=self.judge,
         )
         self.last = summarize(scores)
+        log_metric = columns.get("log_metric")
+        if self.log_components and log_metric is not None:
+            for name, values in scores.components.items():
+                log_metric(f"components/{name}", float(np.mean(values)))
         if self.on_scores is not None:
             self.on_scores(scores, rollouts, {"reference": reference, **columns})
         return [float(value) for value in scores.reward]

@@ -11,17 +11,17 @@ import orjson
 from mentor import _core
 from mentor.errors import InputError, InputTypeError
 from mentor.score.judge import DEFAULT_BUDGET_MS, library_verdicts
+from mentor.score.formats import FORMATS, format_name
 from mentor.score.reference import Reference
-from mentor.types import Call, Defect, Match, Score, Turn
+from mentor.score.rewards import Reward, prepared_reward
+from mentor.types import Call, Defect, Match, ReferenceCall, Score, Turn
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["REWARDS", "ScoreBatch", "score_batch"]
+__all__ = ["ScoreBatch", "score_batch"]
 
-REWARDS: tuple[str, ...] = tuple(_core.PRESETS)
-FORMATS: tuple[str, ...] = tuple(_core.FORMATS)
 JUDGES = ("auto", "native", "math-verify")
 MAX_DEPTH = 100  # of messages; the parser refuses more than 127
 
@@ -89,9 +89,9 @@ def score_batch(
     rollouts: Sequence[Rollout],
     refs: Sequence[Reference | Mapping[str, Any] | Sequence[Mapping[str, Any]] | str | bytes],
     *,
-    reward: str = "mentor",
+    reward: Reward = "mentor-dense",
     tools: Any = None,
-    format: str = "auto",
+    format: Any = "auto",
     judge: Literal["auto", "native", "math-verify"] = "auto",
     budget_ms: int = DEFAULT_BUDGET_MS,
     threads: int | None = None,
@@ -106,11 +106,13 @@ def score_batch(
             Only assistant messages count; a last one with ``"finish_reason": "length"`` counts as truncated.
         refs: N references (:class:`Reference`, dicts, teacher trajectories, JSON). The same object, or
             the same JSON text, may stand for a whole group; it is read once.
-        reward: A preset of the paper's (arXiv 2510.18383): ``mentor``, its ablations ``overlap``, ``valid`` and ``f1``,
-            or the baselines ``sparse`` and ``strict``.
+        reward: ``mentor-dense``, the project's own; a published one: ``mentor`` (arXiv 2510.18383), its ablations
+            ``overlap``, ``valid`` and ``f1``, the baselines ``sparse`` and ``strict``, ``toolrl``; or one with options, a
+            :class:`DenseReward` or :class:`PublishedReward`.
         tools: The offered tools: names, schemas, or a ToolSet; one list for all rows, or one per row. ``None`` uses
             each reference's own ``tools``; without those every name counts as offered.
-        format: How tool calls are written in text: ``hermes``, or ``auto`` to recognise it.
+        format: How tool calls are written in text: ``auto`` to recognise it, the name of a format, or a tokenizer or
+            the name of a model whose format is known.
         judge: ``auto`` asks math-verify where the native judge cannot decide, ``native`` counts such answers as wrong,
             ``math-verify`` asks for all.
         budget_ms: Milliseconds that math-verify may take for one answer; then the answer counts as wrong, with a defect
@@ -121,7 +123,7 @@ def score_batch(
         The scores.
 
     Raises:
-        InputError: Unequal lengths, an unknown preset, or a bad reference; the message names the row and the field.
+        InputError: Unequal lengths, an unknown reward or format, or a bad reference; the message names the row and the field.
         InputTypeError: An argument has the wrong type.
         JudgeError: math-verify is needed and its worker processes cannot be started.
 
@@ -131,11 +133,11 @@ def score_batch(
         >>> answer = "\n<|im_start|>assistant\nThe answer is \\boxed{3}.<|im_end|>"
         >>> refs = [{"answer": "3", "tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}]
         >>> score_batch([call + result + answer], refs, tools=["add"]).reward.tolist()
-        [1.1]
+        [1.0]
     """
-    for name, value, known in (("reward", reward, REWARDS), ("format", format, FORMATS), ("judge", judge, JUDGES)):
-        if value not in known:
-            raise InputError(f"score_batch: unknown {name} {value!r}; known {name}s: {', '.join(known)}")
+    if judge not in JUDGES:
+        raise InputError(f"score_batch: unknown judge {judge!r}; known judges: {', '.join(JUDGES)}")
+    chosen = prepared_reward(reward)
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise InputError(f"score_batch: threads must be a positive number or None, got {threads!r}")
     rows, references = _rows("rollouts", rollouts), _rows("refs", refs)
@@ -144,7 +146,7 @@ def score_batch(
             f"score_batch: {len(rows)} rollouts but {len(references)} refs; give one reference per rollout"
         )
     offered = _tools(tools, len(rows))
-    scores = _core.score(rows, references, offered, reward, format, threads, _rollout, _Preparer())
+    scores = _core.score(rows, references, offered, chosen, format_name(format), threads, _rollout, _Preparer())
     if judge != "native":
         asked = scores.undecided() if judge == "auto" else scores.answers()
         verdicts = library_verdicts([(gold, answer) for _, gold, answer in asked], budget_ms)
@@ -284,9 +286,22 @@ def _score(row: dict[str, Any]) -> Score:
         answer=row["answer"],
         correct=row["correct"],
         verdict=row["verdict"],
-        calls=tuple(Call(call["name"], call["arguments"], span(call["span"]), call["turn"]) for call in row["calls"]),
-        matches=tuple(Match(match["call"], match["reference"], match["exact"]) for match in row["matches"]),
+        calls=tuple(
+            Call(call["name"], call["arguments"], span(call["span"]), call["turn"], call["result"])
+            for call in row["calls"]
+        ),
+        matches=tuple(
+            Match(m["call"], m["reference"], m["exact"], m["similarity"], tuple(m["reasons"])) for m in row["matches"]
+        ),
         defects=tuple(Defect(d["kind"], d["message"], span(d["span"])) for d in row["defects"]),
-        turns=tuple(Turn((t["span"][0], t["span"][1]), t["message"], t["results"]) for t in row["turns"]),
+        turns=tuple(
+            Turn((t["span"][0], t["span"][1]), t["message"], t["results"], t["credit"]) for t in row["turns"]
+        ),
         answer_span=span(row["answer_span"]),
+        reward_name=row["reward_name"],
+        terms=tuple((name, value) for name, value in row["terms"]),
+        reference_answer=row["reference_answer"],
+        reference_calls=tuple(
+            ReferenceCall(call["name"], call["arguments"], call["result"]) for call in row["reference_calls"]
+        ),
     )
