@@ -1,5 +1,8 @@
 //! Alignment: which call of the student stands for which call of the reference.
 
+pub mod assignment;
+pub mod naive;
+
 use crate::json::Map;
 
 /// What the aligner needs of a list of calls.

@@ -2,6 +2,7 @@
 
 mod presets;
 mod reference;
+pub mod toolrl;
 
 use crate::align::{self, Calls, Match};
 use crate::answer::Verdict;

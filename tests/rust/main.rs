@@ -3,3 +3,4 @@
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod score;
+mod toolrl;
