@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use rayon::prelude::*;
 
 use crate::answer::Verdict;
-use crate::reward::{Facts, Preset, Reference, Score};
+use crate::reward::{Facts, Reference, Reward, Score};
 use crate::tools::Tools;
 use crate::trajectory::{DefectKind, Format, Options, Trajectory, parse_messages, parse_text};
 
@@ -65,10 +65,10 @@ pub struct Item<'a> {
 
 impl Item<'_> {
     /// Scores the item into `score`, whose memory is used again.
-    pub fn score(&self, preset: Preset, score: &mut Score) {
+    pub fn score(&self, reward: &Reward, score: &mut Score) {
         let tools = self.tools.or(self.reference.tools.as_ref());
         self.rollout.parse(&Options { format: self.format, tools }, &mut score.trajectory);
-        score.compute(self.reference, self.tools, preset);
+        score.compute(self.reference, self.tools, reward);
     }
 }
 
@@ -99,10 +99,10 @@ impl Row {
 /// Scores a batch. `threads` is the number of threads to use at most; `None` means one per core.
 ///
 /// Small batches are scored on the calling thread: waking others would cost more than the work.
-pub fn score_batch(items: &[Item<'_>], preset: Preset, threads: Option<usize>) -> Vec<Row> {
+pub fn score_batch(items: &[Item<'_>], reward: &Reward, threads: Option<usize>) -> Vec<Row> {
     const WORTH_A_THREAD: usize = 64 * 1024; // bytes of rollouts
     let one = |score: &mut Score, item: &Item<'_>| {
-        item.score(preset, score);
+        item.score(reward, score);
         Row::new(score)
     };
     let bytes: usize = items.iter().map(|item| item.rollout.len()).sum();

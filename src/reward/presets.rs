@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Facts;
+use super::{Facts, PresetOptions};
 
 /// A published reward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,13 @@ impl Preset {
         matches!(self, Self::Mentor | Self::Overlap | Self::F1 | Self::Strict)
     }
 
-    /// The reward. The order of the operations is the published one: it decides the last bit.
+    /// The reward as published.
     pub fn reward(self, facts: &Facts) -> f64 {
+        self.reward_with(facts, PresetOptions::default())
+    }
+
+    /// The reward. The order of the operations is the published one: it decides the last bit.
+    pub fn reward_with(self, facts: &Facts, options: PresetOptions) -> f64 {
         const FLOOR: f64 = 0.1;
         if !facts.finished {
             return 0.0;
@@ -74,7 +79,8 @@ impl Preset {
             return FLOOR;
         }
         let bonus = |on: bool, weight: f64| if on { weight } else { 0.0 };
-        let valid = bonus(facts.unknown_calls == 0, 0.1);
+        let silent = facts.reference_calls > 0 && facts.calls == 0;
+        let valid = bonus(facts.unknown_calls == 0 && !(options.require_call && silent), 0.1);
         let process = match self {
             Self::Mentor => bonus(facts.same_tools, 0.3),
             Self::Overlap => bonus(facts.shared_tool, 0.3),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value as Tree;
 
-use crate::align::Calls;
+use crate::align::{Calls, Target};
 use crate::answer::Gold;
 use crate::json::{Doc, Id, Map, Text, Value};
 use crate::tools::Tools;
@@ -19,6 +19,8 @@ pub struct ReferenceCall {
     pub arguments: Id,
     /// What the tool answered, trimmed, where the reference says so.
     pub result: Option<Text>,
+    /// Index of the teacher's turn that made the call, where the reference is a whole trajectory.
+    pub turn: Option<usize>,
 }
 
 /// What is wrong with a reference: the caller's mistake.
@@ -51,6 +53,8 @@ pub struct Reference {
     pub tools: Option<Tools>,
     /// The names of the called tools, sorted, each once.
     pub(super) names: Vec<String>,
+    /// What the results say.
+    pub(super) target: Target,
 }
 
 impl Calls for Reference {
@@ -63,6 +67,12 @@ impl Calls for Reference {
     fn arguments(&self, at: usize) -> Map<'_> {
         self.doc.map(self.calls[at].arguments).unwrap_or_else(|| Map::empty(&self.doc))
     }
+    fn result(&self, at: usize) -> Option<&str> {
+        self.calls[at].result.map(|text| self.doc.str(text))
+    }
+    fn turn(&self, at: usize) -> Option<usize> {
+        self.calls[at].turn
+    }
 }
 
 impl Reference {
@@ -70,7 +80,9 @@ impl Reference {
         let mut names: Vec<String> = calls.iter().map(|call| doc.str(call.name).to_owned()).collect();
         names.sort_unstable();
         names.dedup();
-        Self { gold: Gold::new(answer), doc, calls, tools, names }
+        let mut made = Self { gold: Gold::new(answer), doc, calls, tools, names, target: Target::default() };
+        made.target = Target::new(&made);
+        made
     }
 
     /// Reads the JSON of a reference: an object `{answer, tool_calls, tools?}`, or a teacher trajectory as a message
@@ -119,7 +131,7 @@ impl Reference {
                 }
             };
             let result = result.map(|text| doc.add_str(&text));
-            calls.push(ReferenceCall { name, arguments, result });
+            calls.push(ReferenceCall { name, arguments, result, turn: None });
         }
         let tools = object.get("tools").filter(|tools| !tools.is_null()).map(Tools::from_value).transpose();
         Ok(Self::new(&answer, doc, calls, tools.map_err(|error| bad("tools", &error.0))?))
@@ -135,6 +147,7 @@ impl Reference {
             name: call.name,
             arguments: call.arguments,
             result: call.result.map(|at| trajectory.results[at].text),
+            turn: Some(call.turn),
         });
         let calls = calls.collect();
         Ok(Self::new(&answer, trajectory.doc, calls, None))

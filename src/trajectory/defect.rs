@@ -64,6 +64,8 @@ defect_kinds! {
     OversizeCall = "oversize_call",
     /// A call has no result in the trajectory.
     UnexecutedCall = "unexecuted_call",
+    /// A call was made before, with the same result, and stands for nothing in the reference.
+    RepeatedCall = "repeated_call",
     /// A call stands inside a thought and does not count.
     CallInThought = "call_in_thought",
     /// A thought is not closed.
