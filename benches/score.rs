@@ -84,8 +84,8 @@ fn score(c: &mut Criterion) {
     for threads in [1, 2] {
         group.bench_function(format!("mentor, threads {threads}"), |b| {
             let full = |score: &mentor::batch::Row| score.reward.to_bits() == 1.1_f64.to_bits();
-            assert!(score_batch(&items, Preset::Mentor, Some(threads)).iter().all(full));
-            b.iter(|| score_batch(black_box(&items), Preset::Mentor, Some(threads)).len());
+            assert!(score_batch(&items, &Preset::Mentor.into(), Some(threads)).iter().all(full));
+            b.iter(|| score_batch(black_box(&items), &Preset::Mentor.into(), Some(threads)).len());
         });
     }
     group.finish();

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use rayon::prelude::*;
 
 use crate::answer::Verdict;
-use crate::reward::{Facts, Preset, Reference, Score};
+use crate::json::{Doc, Value};
+use crate::reward::{Facts, Reference, Reward, Score};
 use crate::tools::Tools;
 use crate::trajectory::{DefectKind, Format, Options, Trajectory, parse_messages, parse_text};
 
@@ -31,6 +32,19 @@ impl Rollout<'_> {
         }
     }
 
+    /// What the assistant wrote in the last turn of the parsed rollout.
+    fn last_turn(&self, parsed: &Trajectory) -> Cow<'_, str> {
+        let Some(turn) = parsed.turns.last() else { return Cow::Borrowed("") };
+        match self {
+            Self::Text(text) => Cow::Borrowed(&text[turn.span.start..turn.span.end]),
+            Self::Bytes(bytes) => match String::from_utf8_lossy(bytes) {
+                Cow::Borrowed(text) => Cow::Borrowed(&text[turn.span.start..turn.span.end]),
+                Cow::Owned(text) => Cow::Owned(text[turn.span.start..turn.span.end].to_owned()),
+            },
+            Self::Messages(json) => Cow::Owned(content_of(json, turn.message.unwrap_or_default())),
+        }
+    }
+
     /// Length in bytes.
     #[expect(clippy::len_without_is_empty, reason = "no one asks")]
     pub fn len(&self) -> usize {
@@ -49,6 +63,23 @@ fn lossy(bytes: &[u8], out: &mut Trajectory, parse: impl Fn(&str, &mut Trajector
             let message = "the rollout is no valid UTF-8; the bad bytes were replaced";
             out.defect(DefectKind::InvalidUtf8, None, message);
         }
+    }
+}
+
+/// The text of a message: its content, or the texts of its parts.
+fn content_of(json: &[u8], message: usize) -> String {
+    let text = String::from_utf8_lossy(json);
+    let mut doc = Doc::default();
+    let Ok(id) = doc.parse_all(&text) else { return String::new() };
+    let messages = doc.value(id).as_list();
+    let content = messages.and_then(|list| list.iter().nth(message)).and_then(Value::as_map).and_then(|m| m.get("content"));
+    match content {
+        Some(Value::String(text)) => text.to_owned(),
+        Some(Value::Array(parts)) => parts
+            .iter()
+            .filter_map(|part| part.as_map().and_then(|part| part.get("text")).and_then(Value::as_str))
+            .collect(),
+        _ => String::new(),
     }
 }
 
@@ -72,9 +103,13 @@ impl Item<'_> {
     }
 
     /// Scores the item into `score`, whose memory is used again.
-    pub fn score(&self, preset: Preset, score: &mut Score) {
+    pub fn score(&self, reward: &Reward, score: &mut Score) {
         self.rollout.parse(&self.options(), &mut score.trajectory);
-        score.compute(self.reference, self.tools, preset);
+        score.compute(self.reference, self.tools, reward);
+        if *reward == Reward::ToolRl {
+            let turn = self.rollout.last_turn(&score.trajectory);
+            score.compute_toolrl(&turn, self.reference);
+        }
     }
 }
 
@@ -102,24 +137,24 @@ impl Row {
     }
 
     /// Takes a slower judge's verdict.
-    pub fn settle(&mut self, verdict: Verdict, preset: Preset) {
+    pub fn settle(&mut self, verdict: Verdict, reward: &Reward) {
         self.verdict = Some(verdict);
         self.open = None;
         self.facts.correct = verdict == Verdict::Equal;
         if verdict == Verdict::Undecided {
             self.defects |= 1 << DefectKind::Undecided.index();
         }
-        self.reward = preset.reward(&self.facts);
+        self.reward = reward.reward(&self.facts);
     }
 }
 
 /// Scores a batch. `threads` is the number of threads to use at most; `None` means one per core.
 ///
 /// Small batches are scored on the calling thread: waking others would cost more than the work.
-pub fn score_batch(items: &[Item<'_>], preset: Preset, threads: Option<usize>) -> Vec<Row> {
+pub fn score_batch(items: &[Item<'_>], reward: &Reward, threads: Option<usize>) -> Vec<Row> {
     const WORTH_A_THREAD: usize = 64 * 1024; // bytes of rollouts
     let one = |score: &mut Score, item: &Item<'_>| {
-        item.score(preset, score);
+        item.score(reward, score);
         Row::new(score)
     };
     let bytes: usize = items.iter().map(|item| item.rollout.len()).sum();

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod batch;
 pub mod json;
 pub mod reward;
+pub mod schema;
 pub mod tools;
 pub mod trajectory;
 

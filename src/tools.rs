@@ -1,8 +1,11 @@
-//! The offered tools: names, and the types of their parameters where schemas are given.
+//! The offered tools: names, and the schemas of their arguments where they are given.
 
 use std::fmt;
 
 use serde_json::Value as Tree;
+
+use crate::json::{Doc, Id, Value};
+use crate::schema::Schema;
 
 /// The type that a schema gives a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,21 +37,79 @@ impl ParameterType {
     }
 }
 
+/// A parameter that a tool's schema lists.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: ParameterType,
+    /// Whether the schema lists its values (`enum`, `const`): then only the same value is similar.
+    pub listed_values: bool,
+    default: Option<Id>,
+}
+
 /// One offered tool.
 #[derive(Clone, Debug)]
 pub struct Tool {
     name: String,
     parameters: Option<Tree>,
-    types: Vec<(String, ParameterType)>,
+    schema: Option<Schema>,
+    known: Vec<Parameter>,
+    commutative: Vec<Vec<String>>,
+    /// The parameters' defaults.
+    doc: Doc,
 }
 
+/// The schema extension that lists which arguments may change places.
+const COMMUTATIVE: &str = "x-commutative";
+
+/// At most so many arguments may change places: all orders are tried.
+const MAX_COMMUTATIVE: usize = 4;
+
 impl Tool {
-    fn new(name: String, parameters: Option<Tree>) -> Self {
-        let properties = parameters.as_ref().and_then(|schema| schema.get("properties")).and_then(Tree::as_object);
-        let types = properties
-            .map(|known| known.iter().map(|(name, schema)| (name.clone(), ParameterType::of(schema))).collect())
-            .unwrap_or_default();
-        Self { name, parameters, types }
+    fn named(name: String) -> Self {
+        let (known, commutative) = (Vec::new(), Vec::new());
+        Self { name, parameters: None, schema: None, known, commutative, doc: Doc::default() }
+    }
+
+    fn new(name: String, function: &Tree) -> Result<Self, String> {
+        let mut tool = Self::named(name);
+        let parameters = match function.get("parameters").or_else(|| function.get("input_schema")) {
+            None | Some(Tree::Null) => return Ok(tool),
+            Some(parameters) if parameters.is_object() => parameters,
+            Some(_) => return Err("its parameters are no JSON Schema: they must be an object".to_owned()),
+        };
+        tool.schema = Some(Schema::compile(parameters)?);
+        for (name, schema) in parameters.get("properties").and_then(Tree::as_object).into_iter().flatten() {
+            let default = schema.get("default").map(|tree| tool.doc.add_tree(tree));
+            let listed_values = schema.get("enum").or_else(|| schema.get("const")).is_some();
+            let kind = ParameterType::of(schema);
+            tool.known.push(Parameter { name: name.clone(), kind, listed_values, default });
+        }
+        if let Some(groups) = function.get(COMMUTATIVE).or_else(|| parameters.get(COMMUTATIVE)) {
+            tool.commutative = tool.groups(groups)?;
+        }
+        tool.parameters = Some(parameters.clone());
+        Ok(tool)
+    }
+
+    fn groups(&self, groups: &Tree) -> Result<Vec<Vec<String>>, String> {
+        let wrong = format!("its {COMMUTATIVE} must be a list of lists of 1 to {MAX_COMMUTATIVE} parameters' names");
+        let groups: Vec<Vec<String>> = serde_json::from_value(groups.clone()).map_err(|_| wrong.clone())?;
+        let mut seen = Vec::new();
+        for group in &groups {
+            if group.is_empty() || group.len() > MAX_COMMUTATIVE {
+                return Err(wrong);
+            }
+            for name in group {
+                if self.parameter(name).is_none() || seen.contains(&name) {
+                    return Err(format!("its {COMMUTATIVE} names {name:?}, which is no parameter, or names it twice"));
+                }
+                seen.push(name);
+            }
+        }
+        Ok(groups)
     }
 
     /// The tool's name.
@@ -61,9 +122,29 @@ impl Tool {
         self.parameters.as_ref()
     }
 
+    /// The same, compiled.
+    pub fn schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
+    }
+
+    /// A parameter; `None` for one that the schema does not list.
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.known.iter().find(|known| known.name == name)
+    }
+
     /// The type of a parameter; `None` for one that the schema does not list.
     pub fn parameter_type(&self, name: &str) -> Option<ParameterType> {
-        self.types.iter().find(|(known, _)| known == name).map(|(_, kind)| *kind)
+        self.parameter(name).map(|known| known.kind)
+    }
+
+    /// The value that an argument has when a call leaves it out, where the schema says so.
+    pub fn default_of(&self, name: &str) -> Option<Value<'_>> {
+        self.parameter(name)?.default.map(|id| self.doc.value(id))
+    }
+
+    /// The groups of arguments that may change places (`x-commutative`). A group of one argument is a list whose items may.
+    pub fn commutative(&self) -> &[Vec<String>] {
+        &self.commutative
     }
 }
 
@@ -86,7 +167,7 @@ impl std::error::Error for BadTools {}
 impl Tools {
     /// Takes names alone.
     pub fn new(names: Vec<String>) -> Self {
-        Self::from_tools(names.into_iter().map(|name| Tool::new(name, None)).collect())
+        Self::from_tools(names.into_iter().map(Tool::named).collect())
     }
 
     fn from_tools(mut tools: Vec<Tool>) -> Self {
@@ -97,21 +178,44 @@ impl Tools {
 
     /// Reads a JSON list of names and tool schemas (`{"name": ..., "parameters": {...}}`, OpenAI's
     /// `{"function": {...}}`, Anthropic's `input_schema`). Of tools with the same name the first counts.
+    ///
+    /// The schemas are compiled here, see [`Schema::compile`]. The extension `"x-commutative": [["a", "b"]]`, beside or
+    /// inside the parameters, says which arguments may change places.
+    ///
+    /// ```
+    /// use mentor::tools::Tools;
+    /// let broken = serde_json::json!([{"name": "add", "parameters": {"type": "thing"}}]);
+    /// assert!(Tools::from_value(&broken).unwrap_err().to_string().starts_with("tool \"add\": "));
+    /// ```
     pub fn from_value(value: &Tree) -> Result<Self, BadTools> {
         let items = value.as_array().ok_or_else(|| BadTools("must be a list of names or tool schemas".to_owned()))?;
         let tools = items.iter().enumerate().map(|(at, item)| {
             let function = item.get("function").unwrap_or(item);
             let name = item.as_str().or_else(|| function.get("name").and_then(Tree::as_str));
-            let parameters = function.get("parameters").or_else(|| function.get("input_schema"));
-            name.map(|name| Tool::new(name.to_owned(), parameters.filter(|schema| schema.is_object()).cloned()))
-                .ok_or_else(|| BadTools(format!("item {at} is neither a name nor a tool schema")))
+            let name = name.ok_or_else(|| BadTools(format!("item {at} is neither a name nor a tool schema")))?;
+            Tool::new(name.to_owned(), function).map_err(|error| BadTools(format!("tool {name:?}: {error}")))
         });
         tools.collect::<Result<_, _>>().map(Self::from_tools)
     }
 
     /// The tool of that name, if it was offered.
     pub fn get(&self, name: &str) -> Option<&Tool> {
-        self.0.binary_search_by(|tool| tool.name.as_str().cmp(name)).ok().map(|at| &self.0[at])
+        self.find(name).map(|at| &self.0[at])
+    }
+
+    /// The place of the tool of that name in [`Tools::iter`].
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.0.binary_search_by(|tool| tool.name.as_str().cmp(name)).ok()
+    }
+
+    /// The tool at a place that [`Tools::find`] gave.
+    pub fn get_at(&self, at: usize) -> Option<&Tool> {
+        self.0.get(at)
+    }
+
+    /// The tools, sorted by name.
+    pub fn iter(&self) -> std::slice::Iter<'_, Tool> {
+        self.0.iter()
     }
 
     /// Whether a tool of that name was offered.

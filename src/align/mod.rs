@@ -1,9 +1,22 @@
 //! Alignment: which call of the student stands for which call of the reference.
 
 pub mod assignment;
+mod best;
+mod evidence;
 pub mod naive;
+mod pairs;
+mod repeats;
+mod target;
+mod value;
+mod words;
 
 use crate::json::Map;
+
+pub use best::{Scratch, align};
+pub use pairs::{Comparison, Pairs, Standing, Why};
+pub use repeats::{Scratch as RepeatScratch, repeats};
+pub use target::Target;
+pub use value::{Rules, near};
 
 /// What the aligner needs of a list of calls.
 pub trait Calls {
@@ -13,6 +26,14 @@ pub trait Calls {
     fn name(&self, at: usize) -> &str;
     /// The arguments of a call.
     fn arguments(&self, at: usize) -> Map<'_>;
+    /// The text of a call's result, trimmed, where there is one.
+    fn result(&self, _at: usize) -> Option<&str> {
+        None
+    }
+    /// Index of the assistant turn that made a call, where it is known.
+    fn turn(&self, _at: usize) -> Option<usize> {
+        None
+    }
 
     /// Whether there are none.
     fn is_empty(&self) -> bool {
@@ -21,41 +42,51 @@ pub trait Calls {
 }
 
 /// A student call matched one-to-one with a reference call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Match {
     /// Index of the student's call.
     pub call: usize,
     /// Index of the reference's call.
     pub reference: usize,
-    /// Whether the arguments are the same, not only the name.
+    /// How similar they are, above 0 and at most 1.
+    pub similarity: f64,
+    /// Whether tool and arguments are the same.
     pub exact: bool,
 }
 
-/// Matches calls one-to-one: first those of the same name and arguments, then those of the same name, each in order.
+/// Buffers for [`count_names`].
+#[derive(Clone, Debug, Default)]
+pub struct NameScratch {
+    taken: Vec<bool>,
+    found: Vec<bool>,
+}
+
+/// How many calls match one-to-one by name, and how many of those by arguments too. Looks at names only: neither results
+/// nor schemas count.
 ///
 /// The number of matches is maximal: calls match within their name only, and within a name every pairing is allowed.
-/// `out` takes the matches in the order of the reference; `taken` is scratch.
-pub fn align(calls: &impl Calls, reference: &impl Calls, out: &mut Vec<Match>, taken: &mut Vec<bool>) {
-    out.clear();
+pub fn count_names(calls: &impl Calls, reference: &impl Calls, scratch: &mut NameScratch) -> (usize, usize) {
+    let NameScratch { taken, found } = scratch;
     taken.clear();
     taken.resize(calls.len(), false);
+    found.clear();
+    found.resize(reference.len(), false);
+    let (mut matched, mut same) = (0, 0);
     for exact in [true, false] {
-        for target in 0..reference.len() {
-            if out.iter().any(|known| known.reference == target) {
-                continue;
-            }
-            let found = (0..calls.len()).find(|at| {
+        for (target, found) in found.iter_mut().enumerate().filter(|(_, found)| !**found) {
+            let call = (0..calls.len()).find(|at| {
                 !taken[*at]
                     && calls.name(*at) == reference.name(target)
                     && (!exact || calls.arguments(*at) == reference.arguments(target))
             });
-            if let Some(call) = found {
-                taken[call] = true;
-                out.push(Match { call, reference: target, exact });
+            if let Some(call) = call {
+                (taken[call], *found) = (true, true);
+                matched += 1;
+                same += usize::from(exact);
             }
         }
     }
-    out.sort_unstable_by_key(|known| known.reference);
+    (matched, same)
 }
 
 /// Whether the student made exactly the reference's calls, in order, with the same arguments.
@@ -100,19 +131,10 @@ mod tests {
     }
 
     #[test]
-    fn exact_matches_come_first_and_each_call_matches_once() {
+    fn calls_match_once_by_name_and_by_arguments() {
         let student = list(&[("add", 2), ("add", 1), ("mul", 9), ("add", 1)]);
         let teacher = list(&[("add", 1), ("add", 5), ("mul", 3), ("sub", 1)]);
-        let (mut out, mut taken) = (Vec::new(), Vec::new());
-        align(&student, &teacher, &mut out, &mut taken);
-        assert_eq!(
-            out,
-            [
-                Match { call: 1, reference: 0, exact: true },
-                Match { call: 0, reference: 1, exact: false },
-                Match { call: 2, reference: 2, exact: false },
-            ]
-        );
+        assert_eq!(count_names(&student, &teacher, &mut NameScratch::default()), (3, 1));
         assert!(!identical(&student, &teacher));
         assert!(identical(&teacher, &teacher));
     }

@@ -168,6 +168,11 @@ fn score(
     let inputs = rollouts.iter().enumerate().map(|(at, rollout)| Input::new(at, rollout, convert));
     let inputs: Vec<Input> = inputs.collect::<PyResult<_>>()?;
     let references = prepared(refs, prepare)?;
+    if reward != Reward::ToolRl
+        && let Some(at) = references.iter().position(|reference| !reference.get().0.has_answer())
+    {
+        return Err(PyValueError::new_err(format!("refs[{at}]: answer: is missing")));
+    }
     let mut scores = Scores { rows: Vec::with_capacity(inputs.len()), inputs, references, tools, reward, format };
     let items: Vec<Item<'_>> = (0..scores.inputs.len()).map(|at| scores.item(at)).collect();
     let mut rows = Vec::with_capacity(items.len());

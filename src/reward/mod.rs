@@ -1,15 +1,23 @@
 //! Alignment + judgement -> [`Score`]: the components of one rollout's reward, and the reward itself.
 
+mod choice;
+mod config;
+mod credit;
+mod facts;
+mod flaws;
 mod presets;
 mod reference;
 pub mod toolrl;
 
-use crate::align::{self, Calls, Match};
+use crate::align::{self, Calls, Comparison, Match, Pairs, Rules, Standing, Why};
 use crate::answer::Verdict;
 use crate::json::Map;
 use crate::tools::Tools;
 use crate::trajectory::{DefectKind, Trajectory};
 
+pub use choice::{BadReward, DENSE, PresetOptions, Reward, TOOLRL};
+pub use config::{BadConfig, Config, Evidence, Penalties};
+pub use facts::{COMPONENTS, Facts};
 pub use presets::{Preset, UnknownPreset};
 pub use reference::{BadReference, Reference, ReferenceCall};
 
@@ -23,38 +31,12 @@ impl Calls for Trajectory {
     fn arguments(&self, at: usize) -> Map<'_> {
         Self::arguments(self, &self.calls[at])
     }
-}
-
-/// The measured facts that rewards are made of.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact")]
-pub struct Facts {
-    /// The rollout ends with the assistant's end of turn.
-    pub finished: bool,
-    /// There is a final answer, and it is not empty.
-    pub answered: bool,
-    /// The final answer is judged equal to the gold answer.
-    pub correct: bool,
-    /// The reference's calls.
-    pub reference_calls: usize,
-    /// Well-formed calls of the rollout.
-    pub calls: usize,
-    /// Well-formed calls to tools that were not offered.
-    pub unknown_calls: usize,
-    /// Calls that could not be read.
-    pub bad_calls: usize,
-    /// Student calls matched one-to-one with reference calls by name.
-    pub matched_calls: usize,
-    /// Those of them whose arguments are the same too.
-    pub exact_calls: usize,
-    /// The set of offered tools that the student called is the reference's set, and not empty.
-    pub same_tools: bool,
-    /// The two sets share a name.
-    pub shared_tool: bool,
-    /// F1 of the two sets.
-    pub tool_f1: f64,
-    /// The calls are the reference's, in order, with the same arguments.
-    pub identical: bool,
+    fn result(&self, at: usize) -> Option<&str> {
+        self.result_text(&self.calls[at])
+    }
+    fn turn(&self, at: usize) -> Option<usize> {
+        Some(self.calls[at].turn)
+    }
 }
 
 /// One scored rollout. Scoring again into the same value reuses its memory.
@@ -62,23 +44,27 @@ pub struct Facts {
 pub struct Score {
     /// The parsed rollout, its defects completed by those found in scoring.
     pub trajectory: Trajectory,
-    /// Which call stands for which reference call.
+    /// Which call stands for which reference call, in the order of the reference.
     pub matches: Vec<Match>,
     /// What the rewards are made of.
     pub facts: Facts,
     /// What the judge said; `None` where there was nothing to judge.
     pub verdict: Option<Verdict>,
-    /// The reward under the preset.
+    /// The reward.
     pub reward: f64,
-    taken: Vec<bool>,
+    standing: Vec<Standing>,
     distinct: Vec<usize>,
+    repeated: Vec<usize>,
+    scratch: align::Scratch,
+    names: align::NameScratch,
+    repeats: align::RepeatScratch,
 }
 
 impl Score {
     /// Scores a parsed rollout against its reference.
-    pub fn new(trajectory: Trajectory, reference: &Reference, tools: Option<&Tools>, preset: Preset) -> Self {
+    pub fn new(trajectory: Trajectory, reference: &Reference, tools: Option<&Tools>, reward: &Reward) -> Self {
         let mut score = Self { trajectory, ..Self::default() };
-        score.compute(reference, tools, preset);
+        score.compute(reference, tools, reward);
         score
     }
 
@@ -86,22 +72,10 @@ impl Score {
     ///
     /// `tools` are the offered tools; without them the reference's own list is used, and without that every name counts
     /// as offered. The verdict may be [`Verdict::Undecided`]: the answer counts as wrong until [`Score::settle`].
-    pub fn compute(&mut self, reference: &Reference, tools: Option<&Tools>, preset: Preset) {
+    pub fn compute(&mut self, reference: &Reference, tools: Option<&Tools>, reward: &Reward) {
         let tools = tools.or(reference.tools.as_ref());
+        let config = reward.config();
         let trajectory = &mut self.trajectory;
-        let unknown = tools.map_or(0, |tools| name_unknown(trajectory, tools));
-        let offered = |name: &str| tools.is_none_or(|tools| tools.contains(name));
-        distinct_names(trajectory, &mut self.distinct);
-        let mut names = 0;
-        let mut common = 0;
-        for at in &self.distinct {
-            let name = Calls::name(trajectory, *at);
-            if offered(name) {
-                names += 1;
-                common += usize::from(reference.names.binary_search_by(|known| known.as_str().cmp(name)).is_ok());
-            }
-        }
-        align::align(trajectory, reference, &mut self.matches, &mut self.taken);
         let verdict = trajectory.answer_text().filter(|text| !text.is_empty()).map(|text| reference.gold.judge(text));
         self.verdict = verdict;
         self.facts = Facts {
@@ -110,16 +84,70 @@ impl Score {
             correct: verdict == Some(Verdict::Equal),
             reference_calls: reference.calls.len(),
             calls: trajectory.calls.len(),
-            unknown_calls: unknown,
             bad_calls: trajectory.bad_calls,
-            matched_calls: self.matches.len(),
-            exact_calls: self.matches.iter().filter(|m| m.exact).count(),
-            same_tools: names > 0 && common == names && common == reference.names.len(),
-            shared_tool: common > 0,
-            tool_f1: align::f1(names, reference.names.len(), common),
             identical: align::identical(trajectory, reference),
+            ..Facts::default()
         };
-        self.reward = preset.reward(&self.facts);
+        flaws::find(trajectory, tools, &config, &mut self.standing, &mut self.facts);
+        self.count_tools(reference);
+        self.align(reference, tools, &config);
+        self.facts.measure(&self.matches, &self.trajectory, &config);
+        self.reward = reward.reward(&self.facts);
+    }
+
+    /// The sets of called tools, and the calls that match by name.
+    fn count_tools(&mut self, reference: &Reference) {
+        let (trajectory, facts) = (&self.trajectory, &mut self.facts);
+        distinct_names(trajectory, &mut self.distinct);
+        let (mut names, mut common) = (0, 0);
+        for at in &self.distinct {
+            if !self.standing[*at].unknown {
+                let name = Calls::name(trajectory, *at);
+                names += 1;
+                common += usize::from(reference.names.binary_search_by(|known| known.as_str().cmp(name)).is_ok());
+            }
+        }
+        facts.same_tools = names > 0 && common == names && common == reference.names.len();
+        facts.shared_tool = common > 0;
+        facts.tool_f1 = align::f1(names, reference.names.len(), common);
+        (facts.matched_calls, facts.exact_calls) = if facts.identical {
+            (facts.calls, facts.calls)
+        } else {
+            align::count_names(trajectory, reference, &mut self.names)
+        };
+    }
+
+    fn align(&mut self, reference: &Reference, tools: Option<&Tools>, config: &Config) {
+        let pairs = pairs(&self.trajectory, &self.standing, reference, tools, config);
+        align::align(&pairs, &mut self.matches, &mut self.scratch);
+        align::repeats(&self.trajectory, &self.matches, &mut self.repeated, &mut self.repeats);
+        self.facts.repeated_calls = self.repeated.len();
+        for at in &self.repeated {
+            let span = self.trajectory.calls[*at].span;
+            let message = "the call was made before, with the same result, and the reference does not repeat it";
+            self.trajectory.defect(DefectKind::RepeatedCall, span, message);
+        }
+    }
+
+    /// Why a match is less similar than it could be. `tools` and `reward` are those that were scored with.
+    pub fn explain_match(&self, known: &Match, reference: &Reference, tools: Option<&Tools>, reward: &Reward) -> Why {
+        let tools = tools.or(reference.tools.as_ref());
+        let config = reward.config();
+        let pairs = pairs(&self.trajectory, &self.standing, reference, tools, &config);
+        pairs.why(known.call, known.reference)
+    }
+
+    /// Measures `ToolRL`'s reward of an assistant's turn: of the last one, as it was written.
+    pub fn compute_toolrl(&mut self, turn: &str, reference: &Reference) {
+        let found = toolrl::score(reference.gold_turn(), turn);
+        self.facts.toolrl_format = found.format;
+        self.facts.toolrl_correctness = found.correctness;
+        if let Some(defect) = found.defect {
+            let message = format!("the calls earn the least that ToolRL's reward gives: {}", defect.as_str());
+            self.trajectory.defect(DefectKind::ToolRlFloor, None, message);
+        }
+        self.verdict = None; // the reward does not look at the answer: no judge need be asked
+        self.reward = Reward::ToolRl.reward(&self.facts);
     }
 
     /// Whether a slower judge must still decide if the answer is right.
@@ -128,7 +156,7 @@ impl Score {
     }
 
     /// Takes the slower judge's verdict; one that stays undecided counts as wrong and leaves a defect.
-    pub fn settle(&mut self, verdict: Verdict, preset: Preset) {
+    pub fn settle(&mut self, verdict: Verdict, reward: &Reward) {
         self.verdict = Some(verdict);
         self.facts.correct = verdict == Verdict::Equal;
         if verdict == Verdict::Undecided {
@@ -136,47 +164,25 @@ impl Score {
             let message = "the judge could not decide in its budget; the answer counts as wrong";
             self.trajectory.defect(DefectKind::Undecided, span, message);
         }
-        self.reward = preset.reward(&self.facts);
+        self.reward = reward.reward(&self.facts);
     }
 }
 
-impl Facts {
-    /// The components in the order of [`COMPONENTS`].
-    pub fn components(&self) -> [f64; COMPONENTS.len()] {
-        let f = self;
-        let flag = |on: bool| f64::from(u8::from(on));
-        [
-            flag(f.finished),
-            flag(f.answered),
-            flag(f.correct),
-            flag(f.unknown_calls == 0),
-            flag(f.same_tools),
-            flag(f.shared_tool),
-            f.tool_f1,
-            flag(f.identical),
-            align::f1(f.calls, f.reference_calls, f.matched_calls),
-            align::f1(f.calls, f.reference_calls, f.exact_calls),
-            f.calls as f64,
-            f.unknown_calls as f64,
-            f.bad_calls as f64,
-            f.reference_calls as f64,
-        ]
-    }
-}
-
-/// Names a defect for each call of a tool that was not offered; returns how many there are.
-fn name_unknown(trajectory: &mut Trajectory, tools: &Tools) -> usize {
-    let mut unknown = 0;
-    for at in 0..trajectory.calls.len() {
-        let call = trajectory.calls[at];
-        if tools.contains(trajectory.name(&call)) {
-            continue;
-        }
-        unknown += 1;
-        let message = format!("no tool named {:?} was offered", trajectory.name(&call));
-        trajectory.defect(DefectKind::UnknownTool, call.span, message);
-    }
-    unknown
+fn pairs<'a>(
+    trajectory: &'a Trajectory,
+    standing: &'a [Standing],
+    reference: &'a Reference,
+    tools: Option<&'a Tools>,
+    config: &Config,
+) -> Pairs<'a, Trajectory, Reference> {
+    let rules = Rules { number_tolerance: config.number_tolerance, same_words: config.same_words };
+    let how = Comparison {
+        rules,
+        equivalent: config.equivalent,
+        out_of_order: config.out_of_order,
+        results: config.evidence == Evidence::Required,
+    };
+    Pairs { student: trajectory, standing, reference, target: &reference.target, tools, how }
 }
 
 /// Fills `out` with one call of each name.
@@ -196,21 +202,3 @@ fn distinct_names(trajectory: &Trajectory, out: &mut Vec<usize>) {
         out.dedup_by(|a, b| name(*a) == name(*b));
     }
 }
-
-/// The names of a score's components.
-pub const COMPONENTS: [&str; 14] = [
-    "finished",
-    "answered",
-    "correct",
-    "valid",
-    "same_tools",
-    "shared_tool",
-    "tool_f1",
-    "identical",
-    "alignment_f1",
-    "exact_f1",
-    "calls",
-    "unknown_calls",
-    "bad_calls",
-    "reference_calls",
-];

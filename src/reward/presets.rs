@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Facts;
+use super::{Facts, PresetOptions};
 
 /// A published reward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,8 +64,13 @@ impl Preset {
         matches!(self, Self::Mentor | Self::Overlap | Self::F1 | Self::Strict)
     }
 
-    /// The reward. The order of the operations is the published one: it decides the last bit.
+    /// The reward as published.
     pub fn reward(self, facts: &Facts) -> f64 {
+        self.reward_with(facts, PresetOptions::default())
+    }
+
+    /// The reward. The order of the operations is the published one: it decides the last bit.
+    pub fn reward_with(self, facts: &Facts, options: PresetOptions) -> f64 {
         const FLOOR: f64 = 0.1;
         if !facts.finished {
             return 0.0;
@@ -73,8 +78,23 @@ impl Preset {
         if !facts.answered || (self.needs_reference_calls() && facts.reference_calls == 0) {
             return FLOOR;
         }
+        let (process, valid) = self.bonuses(facts, options);
+        match (self, facts.correct) {
+            (Self::Sparse, true) => 1.0,
+            (Self::Sparse, false) => FLOOR,
+            (Self::Valid, correct) => if correct { 0.7 + valid } else { valid },
+            (Self::Overlap, true) => 0.7 + process,
+            (Self::Overlap, false) => 0.2 * process,
+            (_, true) => 0.7 + (process + valid),
+            (_, false) => 0.2 * process + valid,
+        }
+    }
+
+    /// The terms m and h.
+    fn bonuses(self, facts: &Facts, options: PresetOptions) -> (f64, f64) {
         let bonus = |on: bool, weight: f64| if on { weight } else { 0.0 };
-        let valid = bonus(facts.unknown_calls == 0, 0.1);
+        let silent = facts.reference_calls > 0 && facts.calls == 0;
+        let valid = bonus(facts.unknown_calls == 0 && !(options.require_call && silent), 0.1);
         let process = match self {
             Self::Mentor => bonus(facts.same_tools, 0.3),
             Self::Overlap => bonus(facts.shared_tool, 0.3),
@@ -82,14 +102,23 @@ impl Preset {
             Self::Strict => bonus(facts.identical, 0.3),
             Self::Valid | Self::Sparse => 0.0,
         };
-        match (self, facts.correct) {
-            (Self::Sparse, true) => 1.0,
-            (Self::Sparse, false) => FLOOR,
-            (Self::Valid, correct) => bonus(correct, 0.7) + valid,
-            (Self::Overlap, true) => 0.7 + process,
-            (Self::Overlap, false) => 0.2 * process,
-            (_, true) => 0.7 + (process + valid),
-            (_, false) => 0.2 * process + valid,
+        (process, valid)
+    }
+
+    /// What the reward of a finished, answered rollout adds up from.
+    pub(super) fn terms(self, facts: &Facts, options: PresetOptions) -> Vec<(&'static str, f64)> {
+        let reward = self.reward_with(facts, options);
+        if self.needs_reference_calls() && facts.reference_calls == 0 {
+            return vec![("the reference calls no tool", reward)];
+        }
+        let (process, valid) = self.bonuses(facts, options);
+        let outcome = if facts.correct { 0.7 } else { 0.0 };
+        let process = if facts.correct { process } else { 0.2 * process };
+        match self {
+            Self::Sparse => vec![("outcome", reward)],
+            Self::Valid => vec![("outcome", outcome), ("validity", valid)],
+            Self::Overlap => vec![("outcome", outcome), ("process", process)],
+            _ => vec![("outcome", outcome), ("process", process), ("validity", valid)],
         }
     }
 }

@@ -1,10 +1,12 @@
 //! References: the teacher's answer and calls, prepared once and used for a whole group.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde_json::Value as Tree;
 
-use crate::align::Calls;
+use super::toolrl::ToolRlGold;
+use crate::align::{Calls, Target};
 use crate::answer::Gold;
 use crate::json::{Doc, Id, Map, Text, Value};
 use crate::tools::Tools;
@@ -19,6 +21,8 @@ pub struct ReferenceCall {
     pub arguments: Id,
     /// What the tool answered, trimmed, where the reference says so.
     pub result: Option<Text>,
+    /// Index of the teacher's turn that made the call, where the reference is a whole trajectory.
+    pub turn: Option<usize>,
 }
 
 /// What is wrong with a reference: the caller's mistake.
@@ -41,7 +45,7 @@ impl std::error::Error for BadReference {}
 /// The teacher's trajectory, reduced to what scoring needs.
 #[derive(Clone, Debug)]
 pub struct Reference {
-    /// The gold answer.
+    /// The gold answer; empty where there is only a gold turn for `ToolRL`'s reward.
     pub gold: Gold,
     /// Names, arguments and results.
     pub doc: Doc,
@@ -51,6 +55,11 @@ pub struct Reference {
     pub tools: Option<Tools>,
     /// The names of the called tools, sorted, each once.
     pub(super) names: Vec<String>,
+    /// What the results say.
+    pub(super) target: Target,
+    /// The turn that `ToolRL`'s reward compares with, where the reference has one.
+    output: Option<String>,
+    gold_turn: OnceLock<ToolRlGold>,
 }
 
 impl Calls for Reference {
@@ -63,6 +72,12 @@ impl Calls for Reference {
     fn arguments(&self, at: usize) -> Map<'_> {
         self.doc.map(self.calls[at].arguments).unwrap_or_else(|| Map::empty(&self.doc))
     }
+    fn result(&self, at: usize) -> Option<&str> {
+        self.calls[at].result.map(|text| self.doc.str(text))
+    }
+    fn turn(&self, at: usize) -> Option<usize> {
+        self.calls[at].turn
+    }
 }
 
 impl Reference {
@@ -70,11 +85,39 @@ impl Reference {
         let mut names: Vec<String> = calls.iter().map(|call| doc.str(call.name).to_owned()).collect();
         names.sort_unstable();
         names.dedup();
-        Self { gold: Gold::new(answer), doc, calls, tools, names }
+        let gold = Gold::new(answer);
+        let (target, gold_turn) = (Target::default(), OnceLock::new());
+        let mut made = Self { gold, doc, calls, tools, names, target, output: None, gold_turn };
+        made.target = Target::new(&made);
+        made
+    }
+
+    /// Whether there is a gold answer: all rewards but `ToolRL`'s need one.
+    pub fn has_answer(&self) -> bool {
+        !self.gold.text().is_empty()
+    }
+
+    /// The gold turn for `ToolRL`'s reward: the reference's `output`, else one made of its calls, else of its answer.
+    pub fn gold_turn(&self) -> &ToolRlGold {
+        self.gold_turn.get_or_init(|| {
+            if let Some(output) = &self.output {
+                return ToolRlGold::new(output);
+            }
+            if self.calls.is_empty() {
+                return ToolRlGold::new(&format!("<think></think>\n<response>{}</response>", self.gold.text()));
+            }
+            let lines = self.calls.iter().map(|call| {
+                let arguments = self.doc.value(call.arguments).to_tree();
+                serde_json::json!({"name": self.doc.str(call.name), "parameters": arguments}).to_string()
+            });
+            let lines: Vec<String> = lines.collect();
+            ToolRlGold::new(&format!("<think></think>\n<tool_call>\n{}\n</tool_call>", lines.join("\n")))
+        })
     }
 
     /// Reads the JSON of a reference: an object `{answer, tool_calls, tools?}`, or a teacher trajectory as a message
-    /// list, whose last `\boxed{}` is the answer. A call may carry its `result`.
+    /// list, whose last `\boxed{}` is the answer. A call may carry its `result`. A gold turn for `ToolRL`'s reward, `output`,
+    /// may stand beside the answer or instead of it.
     ///
     /// ```
     /// use mentor::reward::Reference;
@@ -91,7 +134,13 @@ impl Reference {
             Tree::Array(_) => return Self::from_trajectory(json),
             _ => return Err(bad("", "must be an object with `answer` and `tool_calls`, or a list of messages")),
         };
+        let output = match object.get("output") {
+            None | Some(Tree::Null) => None,
+            Some(Tree::String(text)) => Some(text.clone()),
+            Some(_) => return Err(bad("output", "must be a string")),
+        };
         let answer = match object.get("answer") {
+            None | Some(Tree::Null) if output.is_some() => String::new(),
             None | Some(Tree::Null) => return Err(bad("answer", "is missing")),
             Some(Tree::String(text)) if text.trim().is_empty() => return Err(bad("answer", "is empty")),
             Some(Tree::String(text)) => text.clone(),
@@ -119,10 +168,12 @@ impl Reference {
                 }
             };
             let result = result.map(|text| doc.add_str(&text));
-            calls.push(ReferenceCall { name, arguments, result });
+            calls.push(ReferenceCall { name, arguments, result, turn: None });
         }
         let tools = object.get("tools").filter(|tools| !tools.is_null()).map(Tools::from_value).transpose();
-        Ok(Self::new(&answer, doc, calls, tools.map_err(|error| bad("tools", &error.0))?))
+        let mut made = Self::new(&answer, doc, calls, tools.map_err(|error| bad("tools", &error.0))?);
+        made.output = output;
+        Ok(made)
     }
 
     fn from_trajectory(json: &[u8]) -> Result<Self, BadReference> {
@@ -135,6 +186,7 @@ impl Reference {
             name: call.name,
             arguments: call.arguments,
             result: call.result.map(|at| trajectory.results[at].text),
+            turn: Some(call.turn),
         });
         let calls = calls.collect();
         Ok(Self::new(&answer, trajectory.doc, calls, None))

@@ -64,12 +64,16 @@ defect_kinds! {
     OversizeCall = "oversize_call",
     /// A call has no result in the trajectory.
     UnexecutedCall = "unexecuted_call",
+    /// A call was made before, with the same result, and stands for nothing in the reference.
+    RepeatedCall = "repeated_call",
     /// A call stands inside a thought and does not count.
     CallInThought = "call_in_thought",
     /// A thought is not closed.
     UnclosedThought = "unclosed_thought",
     /// The assistant wrote a tool result itself.
     FakeResult = "fake_result",
+    /// `ToolRL`'s reward could not read or compare the calls.
+    ToolRlFloor = "toolrl_floor",
     /// The rollout is no valid UTF-8; the bad bytes were replaced.
     InvalidUtf8 = "invalid_utf8",
     /// A message has the wrong shape.

@@ -51,14 +51,14 @@ fn every_preset_gives_exactly_the_official_score() {
             let item = Item { rollout, reference: &reference, tools: Some(&tools), format: Format::Auto };
             let mut score = {
                 let mut score = Score::default();
-                item.score(preset, &mut score);
+                item.score(&preset.into(), &mut score);
                 score
             };
             let want = row["official"][column].as_f64().expect("score");
             if score.is_open() {
                 // Writings such as `34\%` are left to the slower judge, which finds them all right.
                 assert_eq!(row["kind"], "answer_form");
-                score.settle(Verdict::Equal, preset);
+                score.settle(Verdict::Equal, &preset.into());
             }
             assert_eq!(score.reward.to_bits(), want.to_bits(), "row {}: {} != {want}", row["id"], score.reward);
         }
@@ -71,8 +71,8 @@ fn strict_is_mentor_with_identical_calls() {
     for row in rows("reward_official.jsonl") {
         let reference = Reference::from_json(row["reference"].to_string().as_bytes()).expect("reference");
         let trajectory = Trajectory::from_text(row["rollout"].as_str().expect("rollout"));
-        let strict = Score::new(trajectory.clone(), &reference, Some(&tools), Preset::Strict);
-        let mentor = Score::new(trajectory, &reference, Some(&tools), Preset::Mentor);
+        let strict = Score::new(trajectory.clone(), &reference, Some(&tools), &Preset::Strict.into());
+        let mentor = Score::new(trajectory, &reference, Some(&tools), &Preset::Mentor.into());
         match row["kind"].as_str().expect("kind") {
             "correct_same_calls" if !reference.calls.is_empty() => {
                 assert_eq!(strict.reward.to_bits(), 1.1_f64.to_bits());
@@ -214,10 +214,14 @@ fn messages_and_text_of_one_rollout_score_alike() {
             .trim_end_matches("<|im_end|>")
             .split("<|im_end|>\n<|im_start|>")
             .enumerate()
-            .map(|(at, part)| match part.strip_prefix("user\n") {
-                Some(results) => json!({"role": "tool", "content": results}),
-                None if at == 0 => json!({"role": "assistant", "content": part}),
-                None => json!({"role": "assistant", "content": part.trim_start_matches("assistant\n")}),
+            .flat_map(|(at, part)| match part.strip_prefix("user\n") {
+                Some(results) => {
+                    let results = results.split("<tool_response>").skip(1);
+                    let results = results.map(|result| result.split("</tool_response>").next().unwrap_or_default());
+                    results.map(|result| json!({"role": "tool", "content": result})).collect()
+                }
+                None if at == 0 => vec![json!({"role": "assistant", "content": part})],
+                None => vec![json!({"role": "assistant", "content": part.trim_start_matches("assistant\n")})],
             })
             .collect();
         if !text.ends_with("<|im_end|>") {
@@ -226,8 +230,8 @@ fn messages_and_text_of_one_rollout_score_alike() {
         let json = serde_json::to_vec(&messages).expect("messages");
         let (a, b) = (Trajectory::from_text(text), Trajectory::from_messages(&json));
         for preset in Preset::ALL {
-            let a = Score::new(a.clone(), &reference, Some(&tools), preset);
-            let b = Score::new(b.clone(), &reference, Some(&tools), preset);
+            let a = Score::new(a.clone(), &reference, Some(&tools), &preset.into());
+            let b = Score::new(b.clone(), &reference, Some(&tools), &preset.into());
             assert_eq!(a.reward.to_bits(), b.reward.to_bits(), "row {} {}", row["id"], preset.name());
             assert_eq!(a.facts.components().map(f64::to_bits), b.facts.components().map(f64::to_bits));
         }
@@ -276,12 +280,12 @@ fn threads_and_order_change_nothing() {
         })
         .collect();
     let bits = |scores: &[Row]| scores.iter().map(|score| score.reward.to_bits()).collect::<Vec<_>>();
-    let serial = bits(&score_batch(&items, Preset::F1, Some(1)));
+    let serial = bits(&score_batch(&items, &Preset::F1.into(), Some(1)));
     let mut reversed: Vec<Item<'_>> = items.clone();
     reversed.reverse();
-    let mut backward = bits(&score_batch(&reversed, Preset::F1, Some(3)));
+    let mut backward = bits(&score_batch(&reversed, &Preset::F1.into(), Some(3)));
     backward.reverse();
-    assert_eq!(serial, bits(&score_batch(&items, Preset::F1, Some(4))));
+    assert_eq!(serial, bits(&score_batch(&items, &Preset::F1.into(), Some(4))));
     assert_eq!(serial, backward);
 }
 
@@ -332,7 +336,7 @@ proptest! {
             }
         }
         for preset in Preset::ALL {
-            let score = Score::new(trajectory.clone(), &reference, Some(&tools()), preset);
+            let score = Score::new(trajectory.clone(), &reference, Some(&tools()), &preset.into());
             prop_assert!((0.0..=1.1).contains(&score.reward));
             prop_assert!(score.facts.components().iter().all(|value| value.is_finite()));
         }

@@ -1,0 +1,130 @@
+//! The alignment of the greatest total similarity.
+
+use super::assignment;
+use super::pairs::{Pairs, Scratch as PairScratch, same_arguments};
+use super::{Calls, Match};
+
+/// With more reference calls than this, each takes its best free call in turn.
+const MAX_EXACT: usize = 64;
+
+/// Up to so many pairs are all given to the assignment.
+const FEW_PAIRS: usize = 4096;
+
+/// Buffers for [`align`].
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    /// Buffers for comparing; cleared by [`align`].
+    pub pairs: PairScratch,
+    assignment: assignment::Scratch,
+    weights: Vec<f64>,
+    /// The student calls that are assigned, ascending.
+    calls: Vec<usize>,
+    /// The best calls of one reference call.
+    best: Vec<(f64, usize)>,
+}
+
+/// Aligns a rollout's calls with a reference's: one-to-one, maximal in total similarity. `out` takes the matches in the
+/// order of the reference's calls; pairs without similarity are none.
+///
+/// Time is linear in the student's calls. With n reference calls only the n best student calls of each can matter: where
+/// a better one than those is assigned, one of the n is free and as good. So the assignment is given at most n * n calls, and is exact for
+/// up to 64 reference calls. Beyond, each reference call takes its best free call in turn, of the first 4 n calls.
+pub fn align<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, scratch: &mut Scratch) {
+    out.clear();
+    scratch.pairs.clear();
+    let (n, m) = (pairs.reference.len(), pairs.student.len());
+    if n == 0 || m == 0 || in_order(pairs, out, scratch) {
+        return;
+    }
+    out.clear();
+    scratch.calls.clear();
+    scratch.calls.extend((0..m).filter(|at| pairs.standing[*at].counts));
+    if n > MAX_EXACT {
+        scratch.calls.truncate(4 * n);
+        greedy(pairs, out, scratch);
+        return;
+    }
+    if scratch.calls.len() * n > FEW_PAIRS {
+        keep_best(pairs, scratch);
+    }
+    scratch.weights.clear();
+    for reference in 0..n {
+        for call in &scratch.calls {
+            scratch.weights.push(pairs.similarity(*call, reference, &mut scratch.pairs));
+        }
+    }
+    let columns = scratch.calls.len();
+    for pair in assignment::assign(&scratch.weights, n, columns, &mut scratch.assignment) {
+        let similarity = scratch.weights[pair.reference * columns + pair.call];
+        out.push(matched(pairs, scratch.calls[pair.call], pair.reference, similarity));
+    }
+}
+
+fn matched<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, call: usize, reference: usize, similarity: f64) -> Match {
+    let exact = pairs.student.name(call) == pairs.reference.name(reference)
+        && same_arguments(pairs.student.arguments(call), pairs.reference.arguments(reference));
+    Match { call, reference, similarity, exact }
+}
+
+/// Most good rollouts make the reference's calls in its order. No assignment is better than one of full similarities.
+fn in_order<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, scratch: &mut Scratch) -> bool {
+    let n = pairs.reference.len();
+    n == pairs.student.len()
+        && (0..n).all(|at| {
+            let similarity = pairs.similarity(at, at, &mut scratch.pairs);
+            out.push(matched(pairs, at, at, similarity));
+            similarity >= 1.0
+        })
+}
+
+/// Keeps, for each of n reference calls, its n best student calls; of equals the first.
+fn keep_best<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, scratch: &mut Scratch) {
+    let n = pairs.reference.len();
+    let all = std::mem::take(&mut scratch.calls);
+    let mut kept = Vec::with_capacity(n * n);
+    for reference in 0..n {
+        scratch.best.clear();
+        for call in &all {
+            let similarity = pairs.similarity(*call, reference, &mut scratch.pairs);
+            let best = &mut scratch.best;
+            if similarity <= 0.0 {
+                continue;
+            }
+            if best.len() < n {
+                best.push((similarity, *call));
+                continue;
+            }
+            let least = (0..n).rev().min_by(|a, b| best[*a].0.total_cmp(&best[*b].0)).unwrap_or(0);
+            if best[least].0 >= 1.0 {
+                break;
+            }
+            if similarity > best[least].0 {
+                best.remove(least);
+                best.push((similarity, *call));
+            }
+        }
+        kept.extend(scratch.best.iter().map(|(_, call)| *call));
+    }
+    kept.sort_unstable();
+    kept.dedup();
+    scratch.calls = kept;
+}
+
+fn greedy<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, scratch: &mut Scratch) {
+    for reference in 0..pairs.reference.len() {
+        let mut best: Option<(f64, usize)> = None;
+        for (at, call) in scratch.calls.iter().enumerate() {
+            let similarity = pairs.similarity(*call, reference, &mut scratch.pairs);
+            if similarity > best.map_or(0.0, |(known, _)| known) {
+                best = Some((similarity, at));
+                if similarity >= 1.0 {
+                    break;
+                }
+            }
+        }
+        if let Some((similarity, at)) = best {
+            let call = scratch.calls.remove(at);
+            out.push(matched(pairs, call, reference, similarity));
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Which turn earned which part of the reward.
+
+use super::facts::{penalties, penalty};
+use super::{Config, Reward, Score};
+use crate::trajectory::Defect;
+
+impl Score {
+    /// Each turn's share of the reward, which is their sum. Empty without a turn.
+    ///
+    /// Under `mentor-dense` the outcome goes to the turn of the answer, each match's part of the process to the turn that
+    /// made the call, and validity to the turns whose calls count, in equal parts, minus the penalties of the defects that
+    /// stand there. What belongs to no turn goes to the last one. A published reward goes to the last turn as a whole.
+    /// `reward` is the one that was scored with.
+    pub fn turn_credit(&self, reward: &Reward) -> Vec<f64> {
+        let mut credit = vec![0.0; self.trajectory.turns.len()];
+        let Some(last) = credit.len().checked_sub(1) else { return credit };
+        match reward {
+            Reward::Dense(config) if self.facts.finished && self.facts.answered => {
+                credit[last] += if self.facts.correct { config.outcome } else { 0.0 };
+                self.add_process(config, &mut credit, last);
+                self.add_validity(config, &mut credit, last);
+            }
+            Reward::Dense(_) => {}
+            Reward::Published(..) | Reward::ToolRl => credit[last] = self.reward,
+        }
+        credit
+    }
+
+    fn add_process(&self, config: &Config, credit: &mut [f64], last: usize) {
+        let weight = config.scale(&self.facts) * config.process;
+        let both = self.facts.calls + self.facts.bad_calls + self.facts.reference_calls;
+        if both == 0 {
+            credit[last] += weight;
+        }
+        for known in &self.matches {
+            let turn = self.trajectory.calls[known.call].turn.min(last);
+            credit[turn] += weight * 2.0 * known.similarity / both as f64;
+        }
+    }
+
+    fn add_validity(&self, config: &Config, credit: &mut [f64], last: usize) {
+        if !self.facts.earns_validity() {
+            return;
+        }
+        let weight = config.scale(&self.facts) * config.validity;
+        let counting = self.standing.iter().zip(&self.trajectory.calls).filter(|(standing, _)| standing.counts);
+        let parts = self.facts.counted_calls as f64;
+        for (_, call) in counting {
+            credit[call.turn.min(last)] += weight / parts;
+        }
+        if self.facts.counted_calls == 0 {
+            credit[last] += weight;
+        }
+        let all = penalties(&self.trajectory, config);
+        // Penalties beyond 1 cannot take more than there is: then each takes its share.
+        let scale = weight * (1.0 - self.facts.validity) / all.max(f64::MIN_POSITIVE);
+        let mut rest = all;
+        for defect in &self.trajectory.defects {
+            let penalty = penalty(defect.kind, config);
+            rest -= penalty;
+            credit[self.turn_of(defect).unwrap_or(last)] -= scale * penalty;
+        }
+        credit[last] -= scale * rest;
+    }
+
+    /// The turn that a defect stands in, where that is known: in text rollouts.
+    fn turn_of(&self, defect: &Defect) -> Option<usize> {
+        let span = defect.span?;
+        let turns = &self.trajectory.turns;
+        let at = turns.partition_point(|turn| turn.span.start <= span.start).checked_sub(1)?;
+        turns.iter().all(|turn| turn.message.is_none()).then_some(at)
+    }
+}
