@@ -10,6 +10,8 @@ pub mod formats;
 mod markup;
 mod messages;
 mod tags;
+mod template;
+mod turn;
 
 use crate::json::{Doc, Id, Map, Text};
 use crate::tools::Tools;
@@ -204,13 +206,23 @@ impl Trajectory {
         span: Option<Span>,
         message: impl Into<std::borrow::Cow<'static, str>>,
     ) {
+        self.defect_with(kind, span, || message);
+    }
+
+    /// The same for a message that takes time to write: only what is kept is written.
+    pub(crate) fn defect_with<M: Into<std::borrow::Cow<'static, str>>>(
+        &mut self,
+        kind: DefectKind,
+        span: Option<Span>,
+        message: impl FnOnce() -> M,
+    ) {
         self.counts[kind.index()] += 1;
         if kind.is_bad_call() {
             self.bad_calls += 1;
             self.attempts += 1;
         }
         if self.defects.len() < MAX_DEFECTS {
-            self.defects.push(Defect { kind, message: message.into(), span });
+            self.defects.push(Defect { kind, message: message().into(), span });
         }
     }
 
