@@ -48,7 +48,10 @@ pub(super) fn read(source: Source<'_>, grammar: &Grammar, out: &mut Trajectory) 
     let extent = source.extent(grammar.open, grammar.close);
     if !extent.closed && !grammar.wrapper {
         source.unclosed("the call is not closed by its tag", out);
-        return source.body;
+        // Its function is no call of its own.
+        let at = source.skip_blanks(source.body);
+        let function = source.rest(at).starts_with(grammar.function);
+        return if function { at + grammar.function.len() } else { source.body };
     }
     let first = (out.calls.len(), out.attempts);
     let cut = out.count(DefectKind::UnclosedCall);
@@ -107,7 +110,9 @@ const BAD_PARAMETER: NoValue = (DefectKind::MalformedCall, "the call holds somet
 
 /// Reads the function at `at`, which lies before `end`.
 fn function_at(source: Source<'_>, grammar: &Grammar, at: usize, end: usize, out: &mut Trajectory) -> Read {
-    let (name, mut at) = name_at(source, at + grammar.function.len(), end).ok_or(BAD_NAME)?;
+    // What has no `>` any more was cut off.
+    let or_cut = |at: usize, reason: NoValue| if source.find(">", at) >= end { CUT } else { reason };
+    let (name, mut at) = name_at(source, at + grammar.function.len(), end).ok_or_else(|| or_cut(at, BAD_NAME))?;
     let text = out.doc.add_str(name);
     let mut arguments = out.doc.begin_object();
     let read = loop {
@@ -119,9 +124,11 @@ fn function_at(source: Source<'_>, grammar: &Grammar, at: usize, end: usize, out
             break Ok(at + grammar.function_end.len());
         }
         if !source.rest(at).starts_with(grammar.parameter) {
-            break Err(BAD_PARAMETER);
+            break Err(or_cut(at, BAD_PARAMETER));
         }
-        let Some((key, from)) = name_at(source, at + grammar.parameter.len(), end) else { break Err(BAD_PARAMETER) };
+        let Some((key, from)) = name_at(source, at + grammar.parameter.len(), end) else {
+            break Err(or_cut(at, BAD_PARAMETER));
+        };
         let to = source.find(grammar.parameter_end, from);
         if to >= end {
             break Err(CUT);
