@@ -43,7 +43,7 @@ pub(super) fn parse_content(text: &str, message: usize, options: &Options<'_>, o
     let memo = Memo::default();
     let context = Context::new(text, Markup::Content, options, &memo);
     let mut at = 0;
-    while let Some(start) = context.triggers.next(text, at) {
+    while let Some(start) = context.triggers.next(text.as_bytes(), at) {
         at = match tag_at(text, start, context.markup) {
             None => start + 1,
             Some((tag, length)) => open.tag(&context, start, tag, length, out),
@@ -88,7 +88,7 @@ impl Reader<'_> {
     fn run(&mut self) {
         let text = self.context.text;
         let mut at = 0;
-        while let Some(start) = self.context.triggers.next(text, at) {
+        while let Some(start) = self.context.triggers.next(text.as_bytes(), at) {
             at = match tag_at(text, start, self.context.markup) {
                 None => start + 1,
                 Some((tag, length)) => self.tag(start, tag, length),

@@ -172,8 +172,8 @@ impl Triggers {
 
     /// The first place from `from` on where a tag may begin.
     #[inline]
-    pub(super) fn next(self, text: &str, from: usize) -> Option<usize> {
-        let bytes = &text.as_bytes()[from..];
+    pub(super) fn next(self, text: &[u8], from: usize) -> Option<usize> {
+        let bytes = &text[from..];
         let offset = match self {
             Self::Angle => memchr(b'<', bytes),
             Self::AngleBracket => memchr2(b'<', b'[', bytes),
@@ -184,7 +184,7 @@ impl Triggers {
 
     /// The first place from `from` on where a turn ends; the text's length without one.
     pub(super) fn end_of_turn(self, text: &str, mut from: usize, markup: Markup) -> usize {
-        while let Some(at) = self.next(text, from) {
+        while let Some(at) = self.next(text.as_bytes(), from) {
             if tag_at(text, at, markup).is_some_and(|(tag, _)| tag.bounds_turn()) {
                 return at;
             }

@@ -24,7 +24,7 @@ pub fn read(text: &str, format: Format) -> Trajectory {
 }
 
 /// Kinds of the defects that concern calls and thoughts, not how the rollout ends.
-fn kinds(got: &Trajectory) -> Vec<&'static str> {
+pub fn kinds(got: &Trajectory) -> Vec<&'static str> {
     let ending = |kind: DefectKind| matches!(kind, DefectKind::NoAnswer | DefectKind::NotFinished);
     got.defects.iter().filter(|defect| !ending(defect.kind)).map(|defect| defect.kind.name()).collect()
 }

@@ -1,6 +1,8 @@
 //! The Rust tests, in one binary: linking is slow.
 
+mod format_properties;
 mod formats;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod score;
+mod writers;

@@ -92,9 +92,9 @@ impl<'a> Source<'a> {
 
     /// Whether a turn ends in a part of the block: then a string ran over its end.
     pub(super) fn crosses_turn(&self, from: usize, end: usize) -> bool {
-        let end = end.min(self.text.len());
+        let part = &self.text.as_bytes()[..end.min(self.text.len())];
         let mut at = from;
-        while let Some(next) = self.triggers.next(self.text, at).filter(|next| *next < end) {
+        while let Some(next) = self.triggers.next(part, at) {
             if tag_at(self.text, next, self.markup).is_some_and(|(tag, _)| tag.bounds_turn()) {
                 return true;
             }
