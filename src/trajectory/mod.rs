@@ -13,6 +13,9 @@ mod tags;
 mod template;
 mod turn;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::ops::Range;
 
