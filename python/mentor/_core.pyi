@@ -7,13 +7,15 @@ __all__ = [
     "COMPONENTS",
     "FORMATS",
     "GUEST_SHA256",
-    "PRESETS",
     "PreparedReference",
+    "PreparedReward",
     "PreparedTools",
+    "REWARDS",
     "Sandbox",
     "Scores",
     "Session",
     "__version__",
+    "detect_format",
     "judge",
     "sandbox_is_compiled",
     "sandbox_prepare",
@@ -23,7 +25,7 @@ __all__ = [
 __version__: str
 COMPONENTS: list[str]
 FORMATS: list[str]
-PRESETS: list[str]
+REWARDS: list[str]
 GUEST_SHA256: str
 
 @final
@@ -44,6 +46,22 @@ class PreparedReference:
 
     def tool_calls(self) -> bytes:
         """The calls as JSON."""
+
+@final
+class PreparedReward:
+    """A reward, read once.
+
+    Args:
+        json: JSON of a name, or of an object of a name and options.
+
+    Raises:
+        ValueError: It is unusable; the message names the field.
+    """
+
+    def __new__(cls, json: str) -> PreparedReward: ...
+
+def detect_format(model: str) -> str | None:
+    """The format that a model writes, by its name or its chat template."""
 
 @final
 class PreparedTools:
@@ -88,7 +106,7 @@ def score(
     rollouts: list[Any],
     refs: list[Any],
     tools: list[PreparedTools | None],
-    preset: str,
+    reward: PreparedReward,
     format: str,
     threads: int | None,
     convert: Callable[[int, Any], str | bytes | tuple[bytes]],

@@ -13,7 +13,7 @@ use crate::batch::{Item, Rollout, Row, score_batch};
 use crate::json::Value;
 use crate::reward::{COMPONENTS, Reference, Reward, Score};
 use crate::tools::Tools;
-use crate::trajectory::{DefectKind, Format, Span, Trajectory};
+use crate::trajectory::{DefectKind, Format, Span, Trajectory, formats};
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("COMPONENTS", COMPONENTS.to_vec())?;
@@ -23,7 +23,14 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<PreparedReference>()?;
     module.add_class::<PreparedTools>()?;
     module.add_class::<Scores>()?;
+    module.add_function(wrap_pyfunction!(detect_format, module)?)?;
     module.add_function(wrap_pyfunction!(score, module)?)
+}
+
+/// The format that a model writes, by its name or its chat template.
+#[pyfunction]
+fn detect_format(model: &str) -> Option<&'static str> {
+    formats::detect(model).map(Format::name)
 }
 
 /// A reference, read once.

@@ -1,10 +1,13 @@
 //! Text in a chat template -> turns.
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memmem};
 
-use super::formats::{self, Source};
-use super::tags::{Markup, Role, Tag, tag_at};
-use super::{DefectKind, Options, Span, Trajectory, Turn};
+use super::formats::Memo;
+use super::formats::harmony::Header;
+use super::tags::{Role, Tag, tag_at};
+use super::template::Markup;
+use super::turn::{Context, Open};
+use super::{DefectKind, Options, Trajectory};
 
 /// Parses a text rollout into `out`: what the policy wrote, with the tool results between, in a chat template's markup.
 ///
@@ -16,14 +19,19 @@ pub fn parse_text(text: &str, options: &Options<'_>, out: &mut Trajectory) {
         out.close();
         return;
     }
-    let markup = Markup::of(text);
-    let mut reader = Reader { text, markup, options, turn: None, out };
-    if !tag_at(text, 0, markup).is_some_and(|(tag, _)| matches!(tag, Tag::Named(_) | Tag::Turn(_))) {
+    let memo = Memo::default();
+    let context = Context::new(text, Markup::of(text), options, &memo);
+    let mut reader = Reader { context, turn: None, not_kimi: false, out };
+    let begin = Markup::skip_beginning(text);
+    if !tag_at(text, begin, context.markup).is_some_and(|(tag, _)| tag.begins_turn()) {
         reader.turn = Some(Open::new(Role::Assistant, 0, reader.out));
     }
     reader.run();
     if let Some(turn) = reader.turn.take() {
-        turn.finish(text, text.len(), reader.out);
+        let end = text.len();
+        if !(turn.resumed && turn.is_blank(text, end, reader.out)) {
+            turn.finish(&reader.context, end, reader.out);
+        }
     }
     find_answer(text, out);
     out.close();
@@ -32,19 +40,19 @@ pub fn parse_text(text: &str, options: &Options<'_>, out: &mut Trajectory) {
 /// Parses a message's text as the assistant wrote it, for [`super::parse_messages`]: calls, defects and the answer.
 pub(super) fn parse_content(text: &str, message: usize, options: &Options<'_>, out: &mut Trajectory) {
     let mut open = Open::new(Role::Assistant, 0, out);
-    let markup = Markup::ChatMl;
-    let (first, second) = markup.triggers();
+    let memo = Memo::default();
+    let context = Context::new(text, Markup::Content, options, &memo);
     let mut at = 0;
-    while let Some(offset) = memchr2(first, second, &text.as_bytes()[at..]) {
-        let tag_start = at + offset;
-        at = match tag_at(text, tag_start, markup).filter(|(tag, _)| !tag.bounds_turn()) {
-            None => tag_start + 1,
-            Some((tag, length)) => open.tag(text, tag_start, tag, length, markup, options, out),
+    while let Some(start) = context.triggers.next(text.as_bytes(), at) {
+        at = match tag_at(text, start, context.markup) {
+            None => start + 1,
+            Some((tag, length)) => open.tag(&context, start, tag, length, out),
         };
     }
-    open.finish(text, text.len(), out);
+    open.finish(&context, text.len(), out);
     if let Some(turn) = out.turns.last_mut() {
         turn.message = Some(message);
+        turn.span.end = text.len();
     }
     find_answer(text, out);
 }
@@ -69,21 +77,19 @@ fn find_answer(text: &str, out: &mut Trajectory) {
 }
 
 struct Reader<'a> {
-    text: &'a str,
-    markup: Markup,
-    options: &'a Options<'a>,
+    context: Context<'a>,
     turn: Option<Open>,
+    /// The text has `ChatML`'s tags, so that Kimi's are text.
+    not_kimi: bool,
     out: &'a mut Trajectory,
 }
 
 impl Reader<'_> {
     fn run(&mut self) {
-        let text = self.text;
-        let (first, second) = self.markup.triggers();
+        let text = self.context.text;
         let mut at = 0;
-        while let Some(offset) = memchr2(first, second, &text.as_bytes()[at..]) {
-            let start = at + offset;
-            at = match tag_at(text, start, self.markup) {
+        while let Some(start) = self.context.triggers.next(text.as_bytes(), at) {
+            at = match tag_at(text, start, self.context.markup) {
                 None => start + 1,
                 Some((tag, length)) => self.tag(start, tag, length),
             };
@@ -92,10 +98,16 @@ impl Reader<'_> {
 
     /// Handles a tag; returns where to go on.
     fn tag(&mut self, at: usize, tag: Tag, length: usize) -> usize {
+        let text = self.context.text;
         let end = at + length;
         match tag {
             Tag::Named(until) => {
-                let (role, body) = role_at(self.text, end, until);
+                let (role, body) = role_at(text, end, until);
+                self.begin(role, at, body);
+                body
+            }
+            Tag::Headed(role, until) => {
+                let (role, body) = kimi_role_at(text, end, role, until);
                 self.begin(role, at, body);
                 body
             }
@@ -103,38 +115,112 @@ impl Reader<'_> {
                 self.begin(role, at, end);
                 end
             }
-            Tag::End => {
-                if let Some(turn) = self.turn.take() {
-                    let assistant = turn.role == Role::Assistant;
-                    turn.finish(self.text, at, self.out);
-                    self.out.finished = assistant && self.text[end..].trim_start().is_empty();
+            Tag::Resume => {
+                self.begin(Role::Assistant, at, end);
+                if let Some(turn) = &mut self.turn {
+                    turn.resumed = true;
                 }
                 end
             }
+            Tag::End => {
+                if let Some(turn) = self.turn.take() {
+                    let assistant = turn.role == Role::Assistant;
+                    turn.finish(&self.context, at, self.out);
+                    self.out.finished = assistant && text[end..].trim_start().is_empty();
+                }
+                end
+            }
+            Tag::Message => self.message(at, end),
+            Tag::MessageEnd => {
+                self.message_end(at, end);
+                end
+            }
+            Tag::Kimi if !self.not_kimi => {
+                self.not_kimi = memmem::find(text.as_bytes(), b"<|im_start|>").is_some();
+                if self.not_kimi {
+                    return end;
+                }
+                self.context.markup = Markup::Kimi;
+                if at == Markup::skip_beginning(text) {
+                    self.turn = None;
+                }
+                at
+            }
             _ => match &mut self.turn {
-                Some(turn) => turn.tag(self.text, at, tag, length, self.markup, self.options, self.out),
+                Some(turn) => turn.tag(&self.context, at, tag, length, self.out),
                 None => end,
             },
         }
     }
 
     fn begin(&mut self, role: Role, at: usize, body: usize) {
+        let text = self.context.text;
         if let Some(turn) = self.turn.take() {
-            turn.finish(self.text, at, self.out);
+            let assistant = turn.role == Role::Assistant;
+            if assistant && turn.resumed && turn.is_blank(text, at, self.out) {
+                // A result follows a result: the assistant said nothing between them.
+            } else {
+                turn.finish(&self.context, at, self.out);
+                // Where the next speaker's tag is what stops the policy, it may be the text's last one.
+                if assistant
+                    && role != Role::Assistant
+                    && self.context.markup.next_turn_ends()
+                    && text[body..].trim_start().is_empty()
+                {
+                    self.out.finished = true;
+                    return;
+                }
+            }
         }
         self.out.finished = false;
         self.turn = Some(Open::new(role, body, self.out));
     }
+
+    /// A message with a header: an assistant's next one belongs to the same turn.
+    fn message(&mut self, at: usize, end: usize) -> usize {
+        let Some(header) = Header::read(self.context.text, end, false) else { return end };
+        let same = self.turn.as_ref().is_some_and(|turn| turn.role == Role::Assistant);
+        if header.role == Role::Assistant && same {
+            // What stands between two messages is said by nobody.
+        } else {
+            self.begin(header.role, at, header.body);
+            if header.role != Role::Assistant {
+                return header.body;
+            }
+        }
+        self.out.finished = false;
+        match &mut self.turn {
+            Some(turn) => {
+                turn.message_end(at, self.out);
+                turn.message(&self.context, at, header, self.out)
+            }
+            None => header.body,
+        }
+    }
+
+    fn message_end(&mut self, at: usize, end: usize) {
+        let Some(turn) = &mut self.turn else { return };
+        if turn.role == Role::Assistant {
+            let thought = turn.in_thought();
+            turn.message_end(at, self.out);
+            self.out.finished = !thought && self.context.text[end..].trim_start().is_empty();
+        } else if let Some(turn) = self.turn.take() {
+            turn.finish(&self.context, at, self.out);
+        }
+    }
 }
+
+/// A role's name and what follows it are looked for in so many bytes.
+const LONGEST: usize = 64;
 
 /// The role named at `head`, and where its text begins.
 fn role_at(text: &str, head: usize, until: &str) -> (Role, usize) {
-    const LONGEST: usize = 64;
     let rest = &text.as_bytes()[head..];
     let near = &rest[..rest.len().min(LONGEST)];
     let length =
         if until.len() == 1 { memchr(until.as_bytes()[0], near) } else { memmem::find(near, until.as_bytes()) };
-    let role = if rest.starts_with(b"assistant") || rest.starts_with(b"model") {
+    let assistant = ["assistant", "model", "ai\n"].iter().find(|name| rest.starts_with(name.as_bytes()));
+    let role = if assistant.is_some() {
         Role::Assistant
     } else if ["tool", "ipython", "environment", "function", "observation"]
         .iter()
@@ -144,154 +230,31 @@ fn role_at(text: &str, head: usize, until: &str) -> (Role, usize) {
     } else {
         Role::Environment
     };
-    let unnamed = if rest.starts_with(b"assistant") { "assistant".len() } else { 0 };
+    // Some of ChatML's family have a tag of their own behind the name.
+    const SEPARATOR: &[u8] = b"<|im_sep|>";
+    let name = near.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+    if rest[name..].starts_with(SEPARATOR) {
+        return (role, head + name + SEPARATOR.len());
+    }
+    let unnamed = assistant.map_or(0, |name| name.trim_end().len());
     (role, head + length.map_or(unnamed, |length| length + until.len()))
 }
 
-/// A turn being read.
-struct Open {
-    role: Role,
-    start: usize,
-    first_call: usize,
-    visible_from: usize,
-    thought: Option<usize>,
-    thought_seen: bool,
-    /// Where a result began: a tool's, or one that the assistant faked.
-    result: Option<usize>,
-    results_seen: bool,
-}
-
-/// Nothing is visible from here on.
-const HIDDEN: usize = usize::MAX;
-
-impl Open {
-    fn new(role: Role, start: usize, out: &mut Trajectory) -> Self {
-        if role == Role::Assistant {
-            out.visible.clear();
-            out.attempts = 0;
+/// The same for a template whose tags tell the role, but for a tool's, which share the system's.
+fn kimi_role_at(text: &str, head: usize, role: Role, until: &str) -> (Role, usize) {
+    const RETURN: &str = "## Return of";
+    let rest = &text.as_bytes()[head..];
+    let near = &rest[..rest.len().min(LONGEST)];
+    let name = memmem::find(near, until.as_bytes());
+    let body = head + name.map_or(0, |length| length + until.len());
+    let system = rest.starts_with(b"system") || rest.starts_with(b"tool_declare");
+    match role {
+        Role::Tool if system => (Role::Environment, body),
+        // A heading stands before each result.
+        Role::Tool if text[body..].starts_with(RETURN) => {
+            let line = text.as_bytes()[body..].iter().take(4 * LONGEST).position(|byte| *byte == b'\n');
+            (role, body + line.map_or(0, |length| length + 1))
         }
-        Self {
-            role,
-            start,
-            first_call: out.calls.len(),
-            visible_from: start,
-            thought: None,
-            thought_seen: false,
-            result: None,
-            results_seen: false,
-        }
-    }
-
-    fn hide(&mut self, from: usize, out: &mut Trajectory) {
-        if from > self.visible_from {
-            out.visible.push(Span::new(self.visible_from, from));
-        }
-        self.visible_from = HIDDEN;
-    }
-
-    /// Handles a tag inside a turn; returns where to go on.
-    #[expect(clippy::too_many_arguments, reason = "the two callers keep them in different places")]
-    fn tag(
-        &mut self,
-        text: &str,
-        at: usize,
-        tag: Tag,
-        length: usize,
-        markup: Markup,
-        options: &Options<'_>,
-        out: &mut Trajectory,
-    ) -> usize {
-        let end = at + length;
-        if self.role != Role::Assistant {
-            self.environment_tag(text, at, tag, end, out);
-            return end;
-        }
-        let faking = self.result.is_some();
-        match tag {
-            Tag::Think if self.thought.is_none() && !faking => {
-                self.hide(at, out);
-                self.thought = Some(at);
-                self.thought_seen = true;
-            }
-            Tag::ThinkEnd if self.thought.take().is_some() => self.visible_from = end,
-            Tag::ThinkEnd if !self.thought_seen && !faking => self.thought_from_start(end, out),
-            Tag::Result if self.thought.is_none() && !faking => {
-                self.hide(at, out);
-                self.result = Some(end);
-                out.defect(
-                    DefectKind::FakeResult,
-                    Some(Span::new(at, end)),
-                    "the assistant wrote a tool result itself",
-                );
-            }
-            Tag::ResultEnd if faking => {
-                self.result = None;
-                self.visible_from = end;
-            }
-            Tag::Call(_) if self.thought.is_some() => {
-                let message = "a call inside a thought does not count";
-                out.defect(DefectKind::CallInThought, Some(Span::new(at, end)), message);
-            }
-            Tag::Call(block) if !faking => {
-                self.hide(at, out);
-                let next = formats::read(block, Source { text, start: at, body: end, markup, options }, out);
-                self.visible_from = next;
-                return next;
-            }
-            _ => {}
-        }
-        end
-    }
-
-    fn environment_tag(&mut self, text: &str, at: usize, tag: Tag, end: usize, out: &mut Trajectory) {
-        match tag {
-            Tag::Result => {
-                self.results_seen = true;
-                self.result = Some(end);
-            }
-            Tag::ResultEnd => {
-                if let Some(start) = self.result.take() {
-                    out.result(&text[start..at], Some(Span::new(start, at)), None, None);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// The template opened the thought in the prompt: what stood before its end was thought.
-    #[cold]
-    fn thought_from_start(&mut self, end: usize, out: &mut Trajectory) {
-        self.thought_seen = true;
-        for at in self.first_call..out.calls.len() {
-            let span = out.calls[at].span;
-            out.defect(DefectKind::CallInThought, span, "a call inside a thought does not count");
-        }
-        out.calls.truncate(self.first_call);
-        out.attempts = 0;
-        out.visible.clear();
-        self.visible_from = end;
-    }
-
-    fn finish(mut self, text: &str, end: usize, out: &mut Trajectory) {
-        if self.role != Role::Assistant {
-            // A result that is not closed was cut off; it is one all the same.
-            let whole = (self.role == Role::Tool && !self.results_seen).then_some(self.start);
-            if let Some(start) = self.result.or(whole).filter(|start| *start <= end) {
-                out.result(&text[start..end], Some(Span::new(start, end)), None, None);
-            }
-            return;
-        }
-        if let Some(at) = self.thought {
-            out.defect(DefectKind::UnclosedThought, Some(Span::new(at, end)), "the thought is not closed");
-        }
-        self.hide(end, out);
-        let boxed = |span: &Span| memmem::find(&text.as_bytes()[span.start..span.end], b"\\boxed").is_some();
-        out.turns.push(Turn {
-            span: Span::new(self.start, end),
-            message: None,
-            results: 0,
-            attempts: out.attempts,
-            boxed: out.visible.iter().any(boxed),
-        });
+        _ => (role, body),
     }
 }

@@ -4,13 +4,13 @@ use std::borrow::Cow;
 
 use super::markup::parse_content;
 use super::{DefectKind, Options, Span, Trajectory, Turn, call_from_value};
-use crate::json::{List, Map, Value};
+use crate::json::{Id, List, Map, Text, Value};
 
 /// Parses the JSON of a message list into `out`.
 ///
-/// Read are chat messages (`role`, `content` as text or parts, for the assistant `tool_calls`), content blocks `tool_use` and
-/// `tool_result`, and items of the types `message`, `function_call` and `function_call_output`. Only the assistant's count;
-/// its thoughts (`reasoning`, `thinking`) do not. Where a message has structured calls, its text is read for
+/// Read are chat messages (`role`, `content` as text or parts, for the assistant `tool_calls` or the older `function_call`),
+/// content blocks `tool_use` and `tool_result`, and items of the types `message`, `function_call`, `custom_tool_call` and
+/// their `..._output`. Only the assistant's count; its thoughts (`reasoning`, `thinking`) and refusals do not. Where a message has structured calls, its text is read for
 /// defects only; where it has none, calls written in its text count as they do in a text rollout. A last assistant
 /// message counts as finished unless it says that it was cut off: `finish_reason` `length`, `stop_reason` `max_tokens`, or
 /// `status` `incomplete`.
@@ -48,7 +48,8 @@ impl Reader<'_, '_> {
                 Value::Object(message) => self.message(index, message),
                 _ => {
                     self.out.finished = false;
-                    self.out.defect(DefectKind::BadMessage, None, format!("message {index} is no object"));
+                    let message = || format!("message {index} is no object");
+                    self.out.defect_with(DefectKind::BadMessage, None, message);
                 }
             }
         }
@@ -65,8 +66,8 @@ impl Reader<'_, '_> {
             }
         }
         match (role, kind) {
-            ("", "function_call") => self.call_item(index, message),
-            ("", "function_call_output") => {
+            ("", "function_call" | "custom_tool_call") => self.call_item(index, message, kind == "custom_tool_call"),
+            ("", "function_call_output" | "custom_tool_call_output") => {
                 self.turn_open = false;
                 self.result(index, message, "call_id", message.get("output"));
             }
@@ -80,7 +81,8 @@ impl Reader<'_, '_> {
                 self.turn_open = false;
                 self.out.finished = false;
                 if role.is_empty() {
-                    self.out.defect(DefectKind::BadMessage, None, format!("message {index} has no role"));
+                    let message = || format!("message {index} has no role");
+                    self.out.defect_with(DefectKind::BadMessage, None, message);
                 }
                 self.result_blocks(index, message);
             }
@@ -102,11 +104,14 @@ impl Reader<'_, '_> {
         parse_content(&text, index, self.options, self.out);
         let blocks = content.and_then(Value::as_list).into_iter().flat_map(List::iter);
         let blocks = blocks.filter(|part| kind_of(*part) == Some("tool_use"));
+        // The older writing of a single call.
+        let single = message.get("function_call").filter(|call| !call.is_null());
         match message.get("tool_calls") {
-            None | Some(Value::Null) => self.structured(index, first_call, blocks),
+            None | Some(Value::Null) => self.structured(index, first_call, blocks.chain(single)),
             Some(Value::Array(calls)) => self.structured(index, first_call, calls.iter().chain(blocks)),
             Some(_) => {
-                self.out.defect(DefectKind::BadMessage, None, format!("message {index}: tool_calls is no list"));
+                let message = || format!("message {index}: tool_calls is no list");
+                self.out.defect_with(DefectKind::BadMessage, None, message);
             }
         }
     }
@@ -125,7 +130,7 @@ impl Reader<'_, '_> {
     }
 
     /// An item that is a call: it belongs to the turn of the assistant's items before it.
-    fn call_item(&mut self, index: usize, item: Map<'_>) {
+    fn call_item(&mut self, index: usize, item: Map<'_>, custom: bool) {
         if !self.turn_open {
             let span = Span::new(0, 0);
             self.out.turns.push(Turn { span, message: Some(index), results: 0, attempts: 0, boxed: false });
@@ -134,8 +139,41 @@ impl Reader<'_, '_> {
         }
         self.turn_open = true;
         self.out.finished = true;
-        self.call(index, Value::Object(item), &["call_id", "id"]);
+        if custom {
+            self.custom_call(index, item);
+        } else {
+            self.call(index, Value::Object(item), &["call_id", "id"]);
+        }
         self.count_attempts();
+    }
+
+    /// A call whose input is free text: it becomes the argument `input`.
+    fn custom_call(&mut self, index: usize, item: Map<'_>) {
+        let text = |key: &str| item.get(key).and_then(Value::as_str);
+        let out = &mut *self.out;
+        let (Some(name), Some(input)) = (text("name").filter(|name| !name.is_empty()), text("input")) else {
+            let message = || format!("message {index}: a custom call has a name and an input, both strings");
+            out.defect_with(DefectKind::MalformedCall, None, message);
+            return;
+        };
+        let name = out.doc.add_str(name);
+        let mut arguments = out.doc.begin_object();
+        out.doc.key(&mut arguments, "input");
+        out.doc.add_string(input);
+        let arguments = out.doc.end_object(&arguments);
+        self.add(name, arguments, text("call_id").or_else(|| text("id")));
+    }
+
+    /// Adds a call to the last turn.
+    fn add(&mut self, name: Text, arguments: Id, id: Option<&str>) {
+        let out = &mut *self.out;
+        out.call(name, arguments, None);
+        let id = id.map(|id| out.doc.add_str(id));
+        let turn = out.turns.len().saturating_sub(1);
+        if let Some(call) = out.calls.last_mut() {
+            call.id = id;
+            call.turn = turn;
+        }
     }
 
     fn call(&mut self, index: usize, call: Value<'_>, ids: &[&str]) {
@@ -143,16 +181,8 @@ impl Reader<'_, '_> {
         let id = call.as_map().and_then(|map| ids.iter().find_map(|key| map.get(key).and_then(Value::as_str)));
         let copy = out.doc.copy(call);
         match call_from_value(&mut out.doc, copy) {
-            Ok((name, arguments)) => {
-                out.call(name, arguments, None);
-                let id = id.map(|id| out.doc.add_str(id));
-                let turn = out.turns.len().saturating_sub(1);
-                if let Some(call) = out.calls.last_mut() {
-                    call.id = id;
-                    call.turn = turn;
-                }
-            }
-            Err((kind, text)) => out.defect(kind, None, format!("message {index}: {text}")),
+            Ok((name, arguments)) => self.add(name, arguments, id),
+            Err((kind, text)) => out.defect_with(kind, None, || format!("message {index}: {text}")),
         }
     }
 
@@ -167,7 +197,15 @@ impl Reader<'_, '_> {
     fn result(&mut self, index: usize, message: Map<'_>, id: &str, content: Option<Value<'_>>) {
         self.out.finished = false;
         let id = message.get(id).and_then(Value::as_str).map(|id| self.out.doc.add_str(id));
-        let text = self.text(index, content);
+        let text = match content {
+            // What a tool returned, not yet written as text.
+            Some(value @ (Value::Object(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Big(_))) => {
+                let mut json = String::new();
+                value.write(&mut json);
+                Cow::Owned(json)
+            }
+            _ => self.text(index, content),
+        };
         self.out.result(&text, None, Some(index), id);
     }
 
@@ -179,7 +217,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// A content's text: a string, the joined texts of its parts, or the JSON of anything else a tool returned.
+    /// A content's text: a string, or the joined texts of its parts.
     fn text<'v>(&mut self, index: usize, content: Option<Value<'v>>) -> Cow<'v, str> {
         match content {
             None | Some(Value::Null) => Cow::Borrowed(""),
@@ -193,11 +231,8 @@ impl Reader<'_, '_> {
                 }
             }
             Some(_) => {
-                self.out.defect(
-                    DefectKind::BadMessage,
-                    None,
-                    format!("message {index}: content is neither text nor parts"),
-                );
+                let message = || format!("message {index}: content is neither text nor parts");
+                self.out.defect_with(DefectKind::BadMessage, None, message);
                 Cow::Borrowed("")
             }
         }
@@ -211,7 +246,11 @@ fn kind_of(part: Value<'_>) -> Option<&str> {
 fn text_of_part(part: Value<'_>) -> Option<&str> {
     match part {
         Value::String(text) => Some(text),
-        Value::Object(part) => part.get("text")?.as_str(),
+        // Thoughts and refusals are parts, too.
+        Value::Object(part) => match part.get("type").and_then(Value::as_str) {
+            None | Some("text" | "output_text" | "input_text") => part.get("text")?.as_str(),
+            _ => None,
+        },
         _ => None,
     }
 }

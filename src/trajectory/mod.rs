@@ -10,6 +10,14 @@ pub mod formats;
 mod markup;
 mod messages;
 mod tags;
+mod template;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::ops::Range;
 
 use crate::json::{Doc, Id, Map, Text};
 use crate::tools::Tools;
@@ -204,13 +212,23 @@ impl Trajectory {
         span: Option<Span>,
         message: impl Into<std::borrow::Cow<'static, str>>,
     ) {
+        self.defect_with(kind, span, || message);
+    }
+
+    /// The same for a message that takes time to write: only what is kept is written.
+    pub(crate) fn defect_with<M: Into<std::borrow::Cow<'static, str>>>(
+        &mut self,
+        kind: DefectKind,
+        span: Option<Span>,
+        message: impl FnOnce() -> M,
+    ) {
         self.counts[kind.index()] += 1;
         if kind.is_bad_call() {
             self.bad_calls += 1;
             self.attempts += 1;
         }
         if self.defects.len() < MAX_DEFECTS {
-            self.defects.push(Defect { kind, message: message.into(), span });
+            self.defects.push(Defect { kind, message: message().into(), span });
         }
     }
 
@@ -256,10 +274,11 @@ impl Trajectory {
                 continue;
             }
             let all_answered = results.len() == self.turns[turn].attempts;
+            let ids = self.ids(&calls, results.len());
             let mut first = calls.start;
             for at in results.clone() {
                 let found = match self.results[at].id {
-                    Some(id) => self.call_of_id(id, &calls),
+                    Some(id) => self.call_of_id(id, &calls, ids.as_ref()),
                     None if all_answered => {
                         let wanted = at - results.start;
                         while first < calls.end && self.calls[first].ordinal < wanted {
@@ -277,14 +296,33 @@ impl Trajectory {
         }
     }
 
-    /// Looks at the calls behind the last one found first, so that results in the order of their calls take linear time.
-    fn call_of_id(&self, id: Text, calls: &std::ops::Range<usize>) -> Option<usize> {
+    /// The first call of each id, where there are many.
+    fn ids(&self, calls: &Range<usize>, results: usize) -> Option<Ids> {
+        if calls.len().min(results) <= FEW_CALLS {
+            return None;
+        }
+        let mut ids = Ids::new();
+        for at in calls.clone() {
+            if let Some(id) = self.calls[at].id {
+                ids.entry(self.doc.str(id).to_owned()).or_insert(at);
+            }
+        }
+        Some(ids)
+    }
+
+    /// The call of that id that has no result yet.
+    fn call_of_id(&self, id: Text, calls: &Range<usize>, ids: Option<&Ids>) -> Option<usize> {
         let wanted = self.doc.str(id);
         let same = |call: &usize| self.calls[*call].id.is_some_and(|known| self.doc.str(known) == wanted);
         let open = |call: &usize| self.calls[*call].result.is_none();
-        calls.clone().filter(open).take(MAX_ID_SEARCH).find(same)
+        match ids {
+            Some(ids) => ids.get(wanted).copied().filter(open),
+            None => calls.clone().filter(open).find(same),
+        }
     }
 }
 
-/// A result's call is looked for among so many calls that have no result yet.
-const MAX_ID_SEARCH: usize = 256;
+type Ids = HashMap<String, usize>;
+
+/// So few calls are looked through for each result; more get a table of their ids.
+const FEW_CALLS: usize = 16;

@@ -1,7 +1,10 @@
 //! The Rust tests, in one binary: linking is slow.
 
 mod dense;
+mod format_properties;
+mod formats;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 mod score;
 mod toolrl;
+mod writers;

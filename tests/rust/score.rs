@@ -106,7 +106,7 @@ fn text_edge_cases() {
         (format!("<tool_call>{{\"name\": \"add\"{answer}"), 0, vec!["malformed_call"]),
         (format!("<tool_call>{{\"name\": \"add\"{end}"), 0, vec!["unclosed_call", "no_answer"]),
         (format!("<tool_call>{{\"name\": \"add\"}}{end}"), 0, vec!["unclosed_call", "no_answer"]),
-        (format!("<tool_call>[{{\"name\": \"add\"}}]</tool_call>{answer}"), 0, vec!["malformed_call"]),
+        (format!("<tool_call>[{{\"name\": \"add\"}}]</tool_call>{answer}"), 1, vec![]),
         (format!("<tool_call>{{\"name\": [\"add\"]}}</tool_call>{answer}"), 0, vec!["bad_name"]),
         (format!("<tool_call>{{\"name\": \"add\", \"arguments\": 3}}</tool_call>{answer}"), 0, vec!["bad_arguments"]),
         (format!("<tool_call>{{\"name\": \"add\"}} x</tool_call>{call}{answer}"), 1, vec!["malformed_call"]),
@@ -327,8 +327,9 @@ proptest! {
         let trajectory = Trajectory::from_text(&text);
         for call in &trajectory.calls {
             let span = call.span.expect("text calls have spans");
-            prop_assert!(text[span.start..span.end].starts_with("<tool_call>"));
-            prop_assert!(text[span.start..span.end].ends_with("</tool_call>"));
+            let call = &text[span.start..span.end];
+            let (block, bare) = (call.starts_with("<tool_call>"), call.starts_with('{'));
+            prop_assert!(block && call.ends_with("</tool_call>") || bare && call.ends_with('}'), "{}", call);
         }
         for defect in &trajectory.defects {
             if let Some(span) = defect.span {

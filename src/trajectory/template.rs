@@ -1,0 +1,195 @@
+//! Chat templates, and which of them a text is written in.
+
+use memchr::{memchr, memchr2, memchr3, memmem};
+
+use super::formats::Format;
+use super::tags::{TOOL_CALLS, first_row, tag_at};
+
+/// Which chat template a text is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Markup {
+    /// `<|im_start|>role\n ... <|im_end|>`: Qwen, Hermes, OLMo, LFM2 and many others.
+    ChatMl,
+    /// `<|start_header_id|>role<|end_header_id|>\n\n ... <|eot_id|>`.
+    Llama3,
+    /// `<|header_start|>role<|header_end|>\n\n ... <|eot|>`.
+    Llama4,
+    /// `[INST] ... [/INST] ... </s>`.
+    Mistral,
+    /// `<start_of_turn>role\n ... <end_of_turn>`: Gemma up to 3, FunctionGemma.
+    Gemma,
+    /// `<|turn>role\n ... <turn|>`.
+    Gemma4,
+    /// `<|start|>role<|channel|>channel<|message|> ... <|end|>`: gpt-oss.
+    Harmony,
+    /// `<｜User｜> ... <｜Assistant｜> ... <｜end▁of▁sentence｜>`.
+    DeepSeek,
+    /// `<|user|> ... <|assistant|> ...`: the next turn's tag ends a turn.
+    Glm,
+    /// `<|im_assistant|>role<|im_middle|> ... <|im_end|>`.
+    Kimi,
+    /// `]~b]role\n ... [e~[`.
+    MiniMax,
+    /// `<|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|> ... <|END_OF_TURN_TOKEN|>`.
+    Cohere,
+    /// `<|user|> ... <|end|><|assistant|> ... <|end|>`.
+    Phi,
+    /// `<|start_of_role|>role<|end_of_role|> ... <|end_of_text|>`.
+    Granite,
+    /// `<seed:bos>role\n ... <seed:eos>`.
+    Seed,
+    /// None: the content of one assistant message. Every template's thoughts, but no turn, can stand in it.
+    Content,
+}
+
+/// The tags that close an assistant's turn, and whose they are; of several the first whose evidence the text holds.
+const CLOSERS: &[(&str, &[(Markup, &str)])] = &[
+    ("<|im_end|>", &[(Markup::ChatMl, "")]),
+    ("<|eot_id|>", &[(Markup::Llama3, "")]),
+    ("<|eom_id|>", &[(Markup::Llama3, "")]),
+    ("<|eot|>", &[(Markup::Llama4, "")]),
+    ("<|eom|>", &[(Markup::Llama4, "")]),
+    ("</s>", &[(Markup::Mistral, "")]),
+    ("<end_of_turn>", &[(Markup::Gemma, "")]),
+    ("<start_function_response>", &[(Markup::Gemma, "")]),
+    ("<eos>", &[(Markup::Gemma4, "<|turn>"), (Markup::Gemma, "")]),
+    ("<turn|>", &[(Markup::Gemma4, "")]),
+    ("<|tool_response>", &[(Markup::Gemma4, "")]),
+    ("<|call|>", &[(Markup::Harmony, "")]),
+    ("<|return|>", &[(Markup::Harmony, "")]),
+    ("<|end|>", PHI_OR_HARMONY),
+    ("<｜end▁of▁sentence｜>", &[(Markup::DeepSeek, "")]),
+    ("<|user|>", &[(Markup::Glm, "")]),
+    ("<|observation|>", &[(Markup::Glm, "")]),
+    ("[e~[", &[(Markup::MiniMax, "")]),
+    ("<|END_OF_TURN_TOKEN|>", &[(Markup::Cohere, "")]),
+    ("<|end_of_text|>", &[(Markup::Llama3, "<|start_header_id|>"), (Markup::Granite, "")]),
+    ("<seed:eos>", &[(Markup::Seed, "")]),
+    (
+        "<|endoftext|>",
+        &[
+            (Markup::ChatMl, "<|im_start|>"),
+            (Markup::Phi, "<|end|>"),
+            (Markup::Glm, "<|assistant|>"),
+            (Markup::Glm, "<|observation|>"),
+            (Markup::ChatMl, ""),
+        ],
+    ),
+];
+
+const PHI_OR_HARMONY: &[(Markup, &str)] =
+    &[(Markup::Phi, "<|assistant|>"), (Markup::Harmony, "<|message|>"), (Markup::Phi, "")];
+
+/// What a tokenizer puts before the first turn.
+const BEGINNINGS: [&str; 9] = [
+    "<|begin_of_text|>",
+    "<|begin▁of▁sentence|>",
+    "<｜begin▁of▁sentence｜>",
+    "<s>",
+    "<bos>",
+    "[gMASK]",
+    "<sop>",
+    "<BOS_TOKEN>",
+    "]~!b[",
+];
+
+impl Markup {
+    /// The template of a text: the one whose end of turn closes it, else the one whose tag comes first, else ChatML.
+    ///
+    /// The end comes first, because the policy writes the beginning: it could put another template's tags there and fake
+    /// turns with them.
+    pub(super) fn of(text: &str) -> Self {
+        let trimmed = text.trim_end();
+        let closer = match trimmed.as_bytes().last() {
+            Some(b'>' | b'[') => CLOSERS.iter().find(|(closer, _)| trimmed.ends_with(closer)),
+            _ => None,
+        };
+        match closer {
+            Some((_, [(markup, _)])) => *markup,
+            Some((_, candidates)) => choose(text, candidates),
+            None => Self::of_first_tag(text),
+        }
+    }
+
+    fn of_first_tag(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while let Some(offset) = memchr3(b'<', b'[', b']', &bytes[at..]) {
+            at += offset;
+            match first_row(text, at) {
+                Some((tag, Self::ChatMl)) if tag == TOOL_CALLS => return Self::Mistral,
+                Some(("<|end|>", _)) => return choose(text, PHI_OR_HARMONY),
+                Some(("<|assistant|>" | "<|user|>" | "<|system|>", _)) => {
+                    return choose(text, &[(Self::Phi, "<|end|>"), (Self::Glm, "")]);
+                }
+                Some((tag, Self::ChatMl)) if !tag.starts_with("<|im_") => {}
+                Some((_, markup)) => return markup,
+                None => {}
+            }
+            at += 1;
+        }
+        Self::ChatMl
+    }
+
+    /// Where a text goes on after what a tokenizer puts before the first turn.
+    pub(super) fn skip_beginning(text: &str) -> usize {
+        let mut rest = text.trim_start();
+        while let Some(shorter) = BEGINNINGS.iter().find_map(|beginning| rest.strip_prefix(beginning)) {
+            rest = shorter.trim_start();
+        }
+        text.len() - rest.len()
+    }
+
+    /// Whether the tag of the next speaker is what ends the assistant's turn.
+    pub(super) fn next_turn_ends(self) -> bool {
+        matches!(self, Self::Glm | Self::Gemma | Self::Gemma4)
+    }
+}
+
+fn choose(text: &str, candidates: &[(Markup, &str)]) -> Markup {
+    let bytes = text.as_bytes();
+    let found = candidates.iter().find(|(_, sign)| sign.is_empty() || memmem::find(bytes, sign.as_bytes()).is_some());
+    found.map_or(Markup::ChatMl, |(markup, _)| *markup)
+}
+
+/// The bytes that tags begin with: as few as possible, since every byte of a text is compared with them.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Triggers {
+    Angle,
+    AngleBracket,
+    AngleBrackets,
+}
+
+impl Triggers {
+    pub(super) fn of(markup: Markup, format: Format) -> Self {
+        match (markup, format) {
+            (Markup::MiniMax, _) => Self::AngleBrackets,
+            (Markup::Mistral | Markup::Content, _) | (_, Format::Mistral | Format::Xlam) => Self::AngleBracket,
+            _ => Self::Angle,
+        }
+    }
+
+    /// The first place from `from` on where a tag may begin.
+    #[inline]
+    pub(super) fn next(self, text: &[u8], from: usize) -> Option<usize> {
+        let bytes = &text[from..];
+        let offset = match self {
+            Self::Angle => memchr(b'<', bytes),
+            Self::AngleBracket => memchr2(b'<', b'[', bytes),
+            Self::AngleBrackets => memchr3(b'<', b'[', b']', bytes),
+        };
+        offset.map(|offset| from + offset)
+    }
+
+    /// The first place from `from` on where a turn ends; the text's length without one.
+    pub(super) fn end_of_turn(self, text: &str, mut from: usize, markup: Markup) -> usize {
+        while let Some(at) = self.next(text.as_bytes(), from) {
+            if tag_at(text, at, markup).is_some_and(|(tag, _)| tag.bounds_turn()) {
+                return at;
+            }
+            from = at + 1;
+        }
+        text.len()
+    }
+}
