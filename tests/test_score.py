@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mentor
+from mentor.score import FORMATS
 from mentor.errors import InputError, InputTypeError
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -64,7 +65,7 @@ def test_a_teacher_trajectory_is_a_reference() -> None:
     ]
     reference = mentor.Reference(teacher)
     assert (reference.answer, reference.tool_calls) == ("3", REF["tool_calls"])
-    assert mentor.score_batch([teacher[1:]], [reference], tools=TOOLS).reward.tolist() == [1.1]
+    assert mentor.score_batch([teacher[1:]], [reference], tools=TOOLS).reward.tolist() == [1.0]
 
 
 def test_every_form_of_a_rollout_and_a_reference_scores_alike() -> None:
@@ -76,36 +77,41 @@ def test_every_form_of_a_rollout_and_a_reference_scores_alike() -> None:
     rollouts = [HONEST, HONEST.encode(), messages, orjson.dumps(messages), tuple(messages)]
     for reference in (REF, mentor.Reference(REF), orjson.dumps(REF), orjson.dumps(REF).decode()):
         scores = mentor.score_batch(rollouts, [reference] * len(rollouts), tools=TOOLS)
-        assert scores.reward.tolist() == [1.1] * len(rollouts)
+        assert scores.reward.tolist() == [1.0] * len(rollouts)
 
 
 def test_what_a_score_says() -> None:
+    results = "".join(f"<tool_response>\n{text}\n</tool_response>" for text in ("3", "no such tool", "what?"))
     text = (
-        f"é {CALL} {CALL.replace('add', 'ad')}<tool_call>{{</tool_call>{END}\n<|im_start|>assistant\n\\boxed{{4}}{END}"
+        f"é {CALL} {CALL.replace('add', 'ad')}<tool_call>{{</tool_call>{END}\n<|im_start|>user\n{results}{END}"
+        f"\n<|im_start|>assistant\n\\boxed{{4}}{END}"
     )
     scores = mentor.score_batch([text], [REF], tools=TOOLS)
     score = scores[0]
     raw = text.encode()
     assert [raw[slice(*call.span)].decode() for call in score.calls] == [CALL, CALL.replace("add", "ad")]
-    assert [(call.name, call.arguments, call.turn) for call in score.calls] == [
-        ("add", {"a": 1, "b": 2}, 0),
-        ("ad", {"a": 1, "b": 2}, 0),
+    assert [(call.name, call.arguments, call.turn, call.result) for call in score.calls] == [
+        ("add", {"a": 1, "b": 2}, 0, "3"),
+        ("ad", {"a": 1, "b": 2}, 0, "no such tool"),
     ]
     assert (score.answer, score.correct, score.verdict) == ("4", False, "different")
     assert raw[slice(*score.answer_span)] == b"4"
-    assert [(m.call, m.reference, m.exact) for m in score.matches] == [(0, 0, True)]
+    assert [(m.call, m.reference, m.exact, m.similarity) for m in score.matches] == [(0, 0, True, 1.0)]
     assert [(defect.kind, defect.message) for defect in score.defects] == [
-        ("malformed_call", "the call is no valid JSON: unexpected text at byte 157"),
+        ("malformed_call", "the call cannot be read: unexpected text at byte 157"),
         ("unknown_tool", 'no tool named "ad" was offered'),
     ]
     assert score.components["unknown_calls"] == score.components["bad_calls"] == 1
-    assert score.reward == scores.reward[0] == 0.2 * 0.3
+    # One of three calls is the reference's: F1 is 2 * 1 / (3 + 1); a wrong answer leaves a quarter of the process.
+    assert score.reward == scores.reward[0] == 0.25 * (0.3 * 0.5 + 0.1 * 0.0)
+    assert sum(turn.credit for turn in score.turns) == pytest.approx(score.reward)
+    assert sum(value for _, value in score.terms) == pytest.approx(score.reward)
     assert scores.defects == {"malformed_call": 1, "unknown_tool": 1}
     assert scores[-1] == score
     assert scores[:] == [score] == list(scores)
     assert np.asarray(scores).tolist() == [score.reward]
     assert not scores.reward.flags.writeable
-    assert repr(scores) == "ScoreBatch(1 rollouts, mean reward 0.060)"
+    assert repr(scores) == "ScoreBatch(1 rollouts, mean reward 0.037)"
 
 
 def test_an_empty_batch() -> None:
@@ -175,12 +181,13 @@ def test_tools_come_from_the_call_the_row_or_the_reference() -> None:
         (
             lambda: mentor.score_batch([HONEST], [REF], reward="best"),
             InputError,
-            "score_batch: unknown reward 'best'; known rewards: mentor, overlap, valid, f1, sparse, strict",
+            'reward: unknown reward "best"; known rewards: mentor-dense, mentor, overlap, valid, f1, sparse, strict, '
+            "toolrl",
         ),
         (
             lambda: mentor.score_batch([HONEST], [REF], format="xml"),
             InputError,
-            "score_batch: unknown format 'xml'; known formats: auto, hermes",
+            f"format: cannot tell how 'xml' writes tool calls; name one of {', '.join(FORMATS)}",
         ),
         (
             lambda: mentor.score_batch([HONEST], [REF], judge="me"),
@@ -233,7 +240,7 @@ def test_whatever_a_model_writes_into_arguments_is_scored(value: object) -> None
     rollout.append({"role": "assistant", "content": "\\boxed{3}"})
     score = mentor.score_batch([rollout], [REF], tools=TOOLS)[0]
     assert (score.correct, [call.name for call in score.calls]) == (True, ["add"])
-    assert score.reward == 1.1
+    assert score.reward == 0.7  # no argument is the reference's: outcome and validity
 
 
 def test_the_inputs_stay_as_they_are() -> None:

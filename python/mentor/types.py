@@ -147,7 +147,15 @@ class Score:
             >>> refs = [{"answer": "3", "tool_calls": [{"name": "add", "arguments": {"a": 1, "b": 2}}]}]
             >>> score = mentor.score_batch(["It is \\boxed{3}.<|im_end|>"], refs, reward="mentor")[0]
             >>> print(score.explain())
-            TODO
+            reward 0.8000 (mentor) = 0.7000 outcome + 0.1000 validity
+            answer 3, reference 3: equal
+            <BLANKLINE>
+              student  reference        worth
+              -        1 add(a=1, b=2)      0
+                  no call of the student's stands for it
+            <BLANKLINE>
+            turns
+              1 (bytes 0 to 16): +0.8000
         """
         from mentor.explain import Explanation
 
