@@ -93,9 +93,7 @@ def test_the_fallback_agrees_with_the_official_judge_nearly_always() -> None:
 
 
 def test_rules_say_who_decided() -> None:
-    predictions, golds = zip(
-        ("1,000", "1000"), ("x+1", "1+x"), ("7", "8"), equal_pair(1), ("3:5", "3:4"), strict=True
-    )
+    predictions, golds = zip(("1,000", "1000"), ("x+1", "1+x"), ("7", "8"), equal_pair(1), ("3:5", "3:4"), strict=True)
     verdicts = mentor.judge_batch(predictions, golds, budget_ms=PATIENT)
     assert list(verdicts) == ["equal", "equal", "different", "equal", "different"]
     assert verdicts.rules == ("integer", "polynomial", "integer", "math-verify", "ratio")

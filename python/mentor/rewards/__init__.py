@@ -3,4 +3,13 @@
 from mentor.rewards.schedules import LinearSchedule, Schedule
 from mentor.rewards.trl import Judge, RewardFunction, StepSummary, mark_truncated, portable, summarize
 
-__all__ = ["Judge", "LinearSchedule", "RewardFunction", "Schedule", "StepSummary", "mark_truncated", "portable", "summarize"]
+__all__ = [
+    "Judge",
+    "LinearSchedule",
+    "RewardFunction",
+    "Schedule",
+    "StepSummary",
+    "mark_truncated",
+    "portable",
+    "summarize",
+]

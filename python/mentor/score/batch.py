@@ -294,9 +294,7 @@ def _score(row: dict[str, Any]) -> Score:
             Match(m["call"], m["reference"], m["exact"], m["similarity"], tuple(m["reasons"])) for m in row["matches"]
         ),
         defects=tuple(Defect(d["kind"], d["message"], span(d["span"])) for d in row["defects"]),
-        turns=tuple(
-            Turn((t["span"][0], t["span"][1]), t["message"], t["results"], t["credit"]) for t in row["turns"]
-        ),
+        turns=tuple(Turn((t["span"][0], t["span"][1]), t["message"], t["results"], t["credit"]) for t in row["turns"]),
         answer_span=span(row["answer_span"]),
         reward_name=row["reward_name"],
         terms=tuple((name, value) for name, value in row["terms"]),

@@ -123,9 +123,7 @@ def run_grpo(
         Interrupted: A stop was asked for; a checkpoint is written.
         OSError: The disk is full; earlier checkpoints are kept.
     """
-    reward = RewardFunction(
-        config.method, judge=tasks.judge, ends=_ends(model, tokenizer), log_components=False
-    )
+    reward = RewardFunction(config.method, judge=tasks.judge, ends=_ends(model, tokenizer), log_components=False)
     trainer = _trainer(model, tokenizer, config, tasks.train, toolbox, folder, reward)
     by_id = {task["id"]: task for task in tasks.train}
     steps: int = trainer.args.max_steps
