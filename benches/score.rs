@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mentor::answer::{Gold, Verdict};
 use mentor::batch::{Item, Rollout, score_batch};
-use mentor::reward::{Preset, Reference};
+use mentor::reward::{Preset, Reference, Reward, Score};
 use mentor::tools::Tools;
 use mentor::trajectory::{Format, Options, Trajectory, parse_messages, parse_text};
 use serde_json::{Value, json};
@@ -88,6 +88,11 @@ fn score(c: &mut Criterion) {
             b.iter(|| score_batch(black_box(&items), &Preset::Mentor.into(), Some(threads)).len());
         });
     }
+    group.bench_function("mentor-dense, threads 1", |b| {
+        let full = |score: &mentor::batch::Row| score.reward.to_bits() == 1.0_f64.to_bits();
+        assert!(score_batch(&items, &Reward::default(), Some(1)).iter().all(full));
+        b.iter(|| score_batch(black_box(&items), &Reward::default(), Some(1)).len());
+    });
     group.finish();
 
     c.bench_function("judge/number", |b| {
@@ -97,5 +102,54 @@ fn score(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, score);
+/// A turn of one call, and its result.
+fn turn(name: &str, a: f64, b: f64, result: &str) -> [Value; 2] {
+    let call = json!({"function": {"name": name, "arguments": {"a": a, "b": b}}});
+    [json!({"role": "assistant", "tool_calls": [call]}), json!({"role": "tool", "content": result})]
+}
+
+/// What scoring costs after parsing: four calls against four, with schemas, results and dependencies.
+fn dense(c: &mut Criterion) {
+    let schemas = TOOLS.map(|name| {
+        json!({"name": name, "parameters": {
+            "type": "object", "required": ["a", "b"], "additionalProperties": false,
+            "properties": {"a": {"type": "number"}, "b": {"type": "number"}},
+        }})
+    });
+    let tools = Tools::from_value(&json!(schemas)).expect("tools");
+    let steps = [
+        ("multiply", 12.0, 7.0, "84"),
+        ("add", 84.0, 19.0, "103"),
+        ("subtract", 103.0, 8.0, "95"),
+        ("add", 31.0, 95.0, "126"),
+    ];
+    let rollout = |order: [usize; 4]| {
+        let mut messages: Vec<Value> = order
+            .iter()
+            .flat_map(|at| {
+                let (name, a, b, result) = steps[*at];
+                turn(name, a, b, result)
+            })
+            .collect();
+        messages.push(json!({"role": "assistant", "content": "\\boxed{126}"}));
+        serde_json::to_vec(&messages).expect("messages")
+    };
+    let reference = Reference::from_json(&rollout([0, 1, 2, 3])).expect("reference");
+    let mut group = c.benchmark_group("compute");
+    // In order: no assignment is needed. Backwards: all pairs, three arguments before their results.
+    for (name, order, reward, want) in [
+        ("mentor, in order", [0, 1, 2, 3], Reward::from(Preset::Mentor), 1.1),
+        ("mentor-dense, in order", [0, 1, 2, 3], Reward::default(), 1.0),
+        ("mentor-dense, backwards", [3, 2, 1, 0], Reward::default(), 0.943_75),
+    ] {
+        let mut score = Score::new(Trajectory::from_messages(&rollout(order)), &reference, Some(&tools), &reward);
+        assert!((score.reward - want).abs() < 1e-12, "{name}: {} {:?}", score.reward, score.facts);
+        group.bench_function(name, |b| {
+            b.iter(|| score.compute(black_box(&reference), Some(&tools), black_box(&reward)))
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, score, dense);
 criterion_main!(benches);

@@ -33,10 +33,14 @@ pub fn align<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, 
     out.clear();
     scratch.pairs.clear();
     let (n, m) = (pairs.reference.len(), pairs.student.len());
-    if n == 0 || m == 0 || in_order(pairs, out, scratch) {
+    if in_order(pairs, out, scratch) {
         return;
     }
     out.clear();
+    scratch.pairs.repeats.find(pairs.student);
+    if n == 0 || m == 0 {
+        return;
+    }
     scratch.calls.clear();
     scratch.calls.extend((0..m).filter(|at| pairs.standing[*at].counts));
     if n > MAX_EXACT {
@@ -57,6 +61,14 @@ pub fn align<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, 
     for pair in assignment::assign(&scratch.weights, n, columns, &mut scratch.assignment) {
         let similarity = scratch.weights[pair.reference * columns + pair.call];
         out.push(matched(pairs, scratch.calls[pair.call], pair.reference, similarity));
+    }
+}
+
+impl Scratch {
+    /// Whether a call without a match was made before with the same result: then it was for nothing. To be asked after
+    /// [`align`].
+    pub fn is_repeated(&self, calls: &impl Calls, call: usize) -> bool {
+        self.pairs.repeats.of(call).is_some_and(|first| calls.result(call) == calls.result(first))
     }
 }
 

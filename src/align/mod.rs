@@ -14,7 +14,6 @@ use crate::json::Map;
 
 pub use best::{Scratch, align};
 pub use pairs::{Comparison, Pairs, Standing, Why};
-pub use repeats::{Scratch as RepeatScratch, repeats};
 pub use target::Target;
 pub use value::{Rules, near};
 

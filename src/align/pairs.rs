@@ -2,6 +2,7 @@
 
 use super::Calls;
 use super::evidence::{self, Output, Sources};
+use super::repeats::Repeats;
 use super::target::Target;
 use super::value::{Rules, for_each_key, near, similarity, unordered};
 use super::words::Words;
@@ -57,6 +58,7 @@ pub struct Scratch {
     /// For each student call whether its arguments come from somewhere; empty until it is asked for.
     origin: Vec<bool>,
     outputs: Vec<Output>,
+    pub(super) repeats: Repeats,
 }
 
 impl Scratch {
@@ -65,6 +67,7 @@ impl Scratch {
         self.sources.clear();
         self.origin.clear();
         self.outputs.clear();
+        self.repeats.clear();
     }
 }
 
@@ -105,6 +108,10 @@ impl<S: Calls, R: Calls> Pairs<'_, S, R> {
         }
         if found < self.how.equivalent && self.is_equivalent(call, reference, scratch) {
             found = self.how.equivalent;
+        }
+        // A repeated call stands for what the reference repeats, and for nothing else: it brings nothing new.
+        if found < 1.0 && scratch.repeats.of(call).is_some() {
+            return 0.0;
         }
         (found * GRAIN).round() / GRAIN
     }

@@ -2,45 +2,54 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Calls, Match};
+use super::Calls;
 use crate::json::Value;
 
-/// Buffers for [`repeats`].
+/// So few calls are compared each with each.
+const FEW: usize = 16;
+
+/// Which calls were made before, with the same arguments.
 #[derive(Clone, Debug, Default)]
-pub struct Scratch {
+pub(super) struct Repeats {
+    /// For each call the first one that is the same, itself if there is none before. Empty: not looked for.
+    first: Vec<usize>,
     keys: Vec<(u64, usize)>,
-    matched: Vec<bool>,
 }
 
-/// Finds the calls that were made before, with the same arguments and the same result, and that stand for nothing in the
-/// reference: a tool that is asked again until it says something else is no repetition. `out` takes them in order.
-pub fn repeats(calls: &impl Calls, matches: &[Match], out: &mut Vec<usize>, scratch: &mut Scratch) {
-    out.clear();
-    if calls.len() < 2 || matches.len() == calls.len() {
-        return;
+impl Repeats {
+    pub(super) fn clear(&mut self) {
+        self.first.clear();
     }
-    let Scratch { keys, matched } = scratch;
-    matched.clear();
-    matched.resize(calls.len(), false);
-    for known in matches {
-        matched[known.call] = true;
+
+    pub(super) fn find(&mut self, calls: &impl Calls) {
+        let Self { first, keys } = self;
+        first.clear();
+        if calls.len() <= FEW {
+            let same = |a: usize, b: usize| calls.name(a) == calls.name(b) && calls.arguments(a) == calls.arguments(b);
+            first.extend((0..calls.len()).map(|at| (0..at).find(|before| same(*before, at)).unwrap_or(at)));
+            return;
+        }
+        first.extend(0..calls.len());
+        keys.clear();
+        keys.extend((0..calls.len()).map(|at| (key(calls, at), at)));
+        keys.sort_unstable();
+        for group in keys.chunk_by(|a, b| a.0 == b.0) {
+            for (_, at) in group {
+                first[*at] = group[0].1;
+            }
+        }
     }
-    keys.clear();
-    keys.extend((0..calls.len()).map(|at| (key(calls, at), at)));
-    keys.sort_unstable();
-    for group in keys.chunk_by(|a, b| a.0 == b.0) {
-        // One of each group is no repetition: one that stands for something, if there is any.
-        let spare = usize::from(!group.iter().any(|(_, at)| matched[*at]));
-        out.extend(group.iter().map(|(_, at)| *at).filter(|at| !matched[*at]).skip(spare));
+
+    /// The call that a call repeats.
+    pub(super) fn of(&self, call: usize) -> Option<usize> {
+        self.first.get(call).copied().filter(|first| *first != call)
     }
-    out.sort_unstable();
 }
 
 /// The same for calls that are equal by value.
 fn key(calls: &impl Calls, at: usize) -> u64 {
     let mut hasher = DefaultHasher::new();
     calls.name(at).hash(&mut hasher);
-    calls.result(at).hash(&mut hasher);
     hash(Value::Object(calls.arguments(at)), &mut hasher);
     hasher.finish()
 }

@@ -102,7 +102,7 @@ fn lists(a: List<'_>, b: List<'_>, rules: &Rules, words: &mut Words) -> f64 {
     if longer == 0 {
         return 1.0;
     }
-    a.iter().zip(b.iter()).map(|(a, b)| any(a, b, rules, words)).sum::<f64>() / longer as f64
+    a.iter().zip(b.iter()).fold(0.0, |sum, (a, b)| sum + any(a, b, rules, words)) / longer as f64
 }
 
 /// Key by key, of all keys of both.

@@ -8,8 +8,8 @@ impl Score {
     /// Each turn's share of the reward, which is their sum. Empty without a turn.
     ///
     /// Under `mentor-dense` the outcome goes to the turn of the answer, each match's part of the process to the turn that
-    /// made the call, and validity to the turns whose calls count, in equal parts, minus the penalties of the defects that
-    /// stand there. What belongs to no turn goes to the last one. A published reward goes to the last turn as a whole.
+    /// made the call, and validity to the turns of the matches, in equal parts, minus the penalties of the defects that stand
+    /// there. What belongs to no turn goes to the last one. A published reward goes to the last turn as a whole.
     /// `reward` is the one that was scored with.
     pub fn turn_credit(&self, reward: &Reward) -> Vec<f64> {
         let mut credit = vec![0.0; self.trajectory.turns.len()];
@@ -43,12 +43,11 @@ impl Score {
             return;
         }
         let weight = config.scale(&self.facts) * config.validity;
-        let counting = self.standing.iter().zip(&self.trajectory.calls).filter(|(standing, _)| standing.counts);
-        let parts = self.facts.counted_calls as f64;
-        for (_, call) in counting {
-            credit[call.turn.min(last)] += weight / parts;
+        let parts = self.matches.len() as f64;
+        for known in &self.matches {
+            credit[self.trajectory.calls[known.call].turn.min(last)] += weight / parts;
         }
-        if self.facts.counted_calls == 0 {
+        if self.matches.is_empty() {
             credit[last] += weight;
         }
         let all = penalties(&self.trajectory, config);

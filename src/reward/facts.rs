@@ -54,14 +54,15 @@ pub struct Facts {
     pub toolrl_format: f64,
     /// `ToolRL`'s term for its calls, from -3 to 3; measured for that reward only.
     pub toolrl_correctness: f64,
-    /// 1 minus the penalties, from 0 to 1; 0 if the reference calls tools and the rollout has no call that counts.
+    /// 1 minus the penalties, from 0 to 1; 0 if the reference calls tools and no call stands for one of those.
     pub validity: f64,
 }
 
 impl Facts {
     /// Fills in what follows from the alignment and the defects.
     pub(super) fn measure(&mut self, matches: &[Match], trajectory: &Trajectory, config: &Config) {
-        let total: f64 = matches.iter().map(|known| known.similarity).sum();
+        // Not `sum`: that of nothing is -0.0.
+        let total = matches.iter().fold(0.0, |total, known| total + known.similarity);
         let attempts = self.calls + self.bad_calls;
         let share = |of: usize| if of == 0 { 1.0 } else { total / of as f64 };
         self.precision = share(attempts);
@@ -71,9 +72,10 @@ impl Facts {
         self.validity = if self.earns_validity() { (1.0 - penalties(trajectory, config)).max(0.0) } else { 0.0 };
     }
 
-    /// Whether the rollout did what validity is paid for: called a tool, where the reference does.
+    /// Whether the rollout did what validity is paid for: where the reference calls tools, at least one call that stands
+    /// for one of them. For any valid call it would be a bonus on a decorative one.
     pub(super) fn earns_validity(&self) -> bool {
-        self.reference_calls == 0 || self.counted_calls > 0
+        self.reference_calls == 0 || self.recall > 0.0
     }
 
     /// The components in the order of [`COMPONENTS`].
@@ -123,7 +125,7 @@ pub(super) fn penalties(trajectory: &Trajectory, config: &Config) -> f64 {
         0 => 0.0, // almost all of them
         count => f64::from(count) * penalty(kind, config),
     };
-    DefectKind::ALL.into_iter().map(count).sum()
+    DefectKind::ALL.into_iter().fold(0.0, |sum, kind| sum + count(kind))
 }
 
 /// The names of a score's components.

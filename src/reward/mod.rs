@@ -54,10 +54,9 @@ pub struct Score {
     pub reward: f64,
     standing: Vec<Standing>,
     distinct: Vec<usize>,
-    repeated: Vec<usize>,
+    matched: Vec<bool>,
     scratch: align::Scratch,
     names: align::NameScratch,
-    repeats: align::RepeatScratch,
 }
 
 impl Score {
@@ -120,10 +119,24 @@ impl Score {
     fn align(&mut self, reference: &Reference, tools: Option<&Tools>, config: &Config) {
         let pairs = pairs(&self.trajectory, &self.standing, reference, tools, config);
         align::align(&pairs, &mut self.matches, &mut self.scratch);
-        align::repeats(&self.trajectory, &self.matches, &mut self.repeated, &mut self.repeats);
-        self.facts.repeated_calls = self.repeated.len();
-        for at in &self.repeated {
-            let span = self.trajectory.calls[*at].span;
+        if self.matches.len() < self.trajectory.calls.len() {
+            self.name_repeated();
+        }
+    }
+
+    /// Names the calls that were made before and that stand for nothing in the reference.
+    fn name_repeated(&mut self) {
+        self.matched.clear();
+        self.matched.resize(self.trajectory.calls.len(), false);
+        for known in &self.matches {
+            self.matched[known.call] = true;
+        }
+        for at in 0..self.trajectory.calls.len() {
+            if self.matched[at] || !self.scratch.is_repeated(&self.trajectory, at) {
+                continue;
+            }
+            self.facts.repeated_calls += 1;
+            let span = self.trajectory.calls[at].span;
             let message = "the call was made before, with the same result, and the reference does not repeat it";
             self.trajectory.defect(DefectKind::RepeatedCall, span, message);
         }

@@ -1,6 +1,7 @@
 //! The Rust tests, in one binary: linking is slow.
 
 mod dense;
+mod exploits;
 mod format_properties;
 mod formats;
 #[cfg(feature = "sandbox")]
