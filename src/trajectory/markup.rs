@@ -210,6 +210,9 @@ impl Reader<'_> {
     }
 }
 
+/// Behind the role's name in some templates of `ChatML`'s family.
+const SEPARATOR: &[u8] = b"<|im_sep|>";
+
 /// A role's name and what follows it are looked for in so many bytes.
 const LONGEST: usize = 64;
 
@@ -230,8 +233,6 @@ fn role_at(text: &str, head: usize, until: &str) -> (Role, usize) {
     } else {
         Role::Environment
     };
-    // Some of ChatML's family have a tag of their own behind the name.
-    const SEPARATOR: &[u8] = b"<|im_sep|>";
     let name = near.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     if rest[name..].starts_with(SEPARATOR) {
         return (role, head + name + SEPARATOR.len());

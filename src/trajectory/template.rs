@@ -3,13 +3,13 @@
 use memchr::{memchr, memchr2, memchr3, memmem};
 
 use super::formats::Format;
-use super::tags::{TOOL_CALLS, first_row, tag_at};
+use super::tags::{Row, TOOL_CALLS, Tag, first_row, tag_at};
 
 /// Which chat template a text is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Markup {
-    /// `<|im_start|>role\n ... <|im_end|>`: Qwen, Hermes, OLMo, LFM2 and many others.
+    /// `<|im_start|>role\n ... <|im_end|>`: Qwen, Hermes, LFM2 and many others.
     ChatMl,
     /// `<|start_header_id|>role<|end_header_id|>\n\n ... <|eot_id|>`.
     Llama3,
@@ -17,7 +17,7 @@ pub(super) enum Markup {
     Llama4,
     /// `[INST] ... [/INST] ... </s>`.
     Mistral,
-    /// `<start_of_turn>role\n ... <end_of_turn>`: Gemma up to 3, FunctionGemma.
+    /// `<start_of_turn>role\n ... <end_of_turn>`: Gemma up to 3, `FunctionGemma`.
     Gemma,
     /// `<|turn>role\n ... <turn|>`.
     Gemma4,
@@ -95,7 +95,7 @@ const BEGINNINGS: [&str; 9] = [
 ];
 
 impl Markup {
-    /// The template of a text: the one whose end of turn closes it, else the one whose tag comes first, else ChatML.
+    /// The template of a text: the one whose end of turn closes it, else the one whose tag comes first, else `ChatML`.
     ///
     /// The end comes first, because the policy writes the beginning: it could put another template's tags there and fake
     /// turns with them.
@@ -118,14 +118,16 @@ impl Markup {
         while let Some(offset) = memchr3(b'<', b'[', b']', &bytes[at..]) {
             at += offset;
             match first_row(text, at) {
-                Some((tag, Self::ChatMl)) if tag == TOOL_CALLS => return Self::Mistral,
-                Some(("<|end|>", _)) => return choose(text, PHI_OR_HARMONY),
-                Some(("<|assistant|>" | "<|user|>" | "<|system|>", _)) => {
+                Some((Row { text: TOOL_CALLS, .. }, _)) => return Self::Mistral,
+                Some((Row { text: "<|end|>", .. }, _)) => return choose(text, PHI_OR_HARMONY),
+                Some((Row { text: "<|assistant|>" | "<|user|>" | "<|system|>", .. }, _)) => {
                     return choose(text, &[(Self::Phi, "<|end|>"), (Self::Glm, "")]);
                 }
-                Some((tag, Self::ChatMl)) if !tag.starts_with("<|im_") => {}
-                Some((_, markup)) => return markup,
-                None => {}
+                // Thoughts, calls and results say nothing: a policy may write any of them.
+                Some((row, markup)) if row.tag.begins_turn() || row.tag.bounds_turn() || row.tag == Tag::Channel => {
+                    return markup;
+                }
+                _ => {}
             }
             at += 1;
         }
