@@ -146,7 +146,7 @@ pub(super) static ROWS: &[Row] = &[
     row("<|im_assistant|>", Tag::Kimi, CHATML),
     row("<|im_user|>", Tag::Kimi, CHATML),
     row("<|im_system|>", Tag::Kimi, CHATML),
-    row("<|endoftext|>", Tag::End, CHATML | GLM | PHI),
+    row("<|endoftext|>", Tag::End, CHATML),
     row("<|eot_id|>", Tag::End, LLAMA3),
     row("<|eom_id|>", Tag::End, LLAMA3),
     row("<|eot|>", Tag::End, LLAMA4),

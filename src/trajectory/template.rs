@@ -43,43 +43,35 @@ pub(super) enum Markup {
     Content,
 }
 
-/// The tags that close an assistant's turn, and whose they are; of several the first whose evidence the text holds.
-const CLOSERS: &[(&str, &[(Markup, &str)])] = &[
-    ("<|im_end|>", &[(Markup::ChatMl, "")]),
-    ("<|eot_id|>", &[(Markup::Llama3, "")]),
-    ("<|eom_id|>", &[(Markup::Llama3, "")]),
-    ("<|eot|>", &[(Markup::Llama4, "")]),
-    ("<|eom|>", &[(Markup::Llama4, "")]),
-    ("</s>", &[(Markup::Mistral, "")]),
-    ("<end_of_turn>", &[(Markup::Gemma, "")]),
-    ("<start_function_response>", &[(Markup::Gemma, "")]),
-    ("<eos>", &[(Markup::Gemma4, "<|turn>"), (Markup::Gemma, "")]),
-    ("<turn|>", &[(Markup::Gemma4, "")]),
-    ("<|tool_response>", &[(Markup::Gemma4, "")]),
-    ("<|call|>", &[(Markup::Harmony, "")]),
-    ("<|return|>", &[(Markup::Harmony, "")]),
-    ("<|end|>", PHI_OR_HARMONY),
-    ("<｜end▁of▁sentence｜>", &[(Markup::DeepSeek, "")]),
-    ("<|user|>", &[(Markup::Glm, "")]),
-    ("<|observation|>", &[(Markup::Glm, "")]),
-    ("[e~[", &[(Markup::MiniMax, "")]),
-    ("<|END_OF_TURN_TOKEN|>", &[(Markup::Cohere, "")]),
-    ("<|end_of_text|>", &[(Markup::Llama3, "<|start_header_id|>"), (Markup::Granite, "")]),
-    ("<seed:eos>", &[(Markup::Seed, "")]),
-    (
-        "<|endoftext|>",
-        &[
-            (Markup::ChatMl, "<|im_start|>"),
-            (Markup::Phi, "<|end|>"),
-            (Markup::Glm, "<|assistant|>"),
-            (Markup::Glm, "<|observation|>"),
-            (Markup::ChatMl, ""),
-        ],
-    ),
+/// The tags that close an assistant's turn, and whose they are. Where several templates share one, it is that of the
+/// template whose turns it usually ends: other tags in the text prove nothing, since the policy may have written them.
+const CLOSERS: &[(&str, Markup)] = &[
+    ("<|im_end|>", Markup::ChatMl),
+    ("<|endoftext|>", Markup::ChatMl),
+    ("<|eot_id|>", Markup::Llama3),
+    ("<|eom_id|>", Markup::Llama3),
+    ("<|eot|>", Markup::Llama4),
+    ("<|eom|>", Markup::Llama4),
+    ("</s>", Markup::Mistral),
+    ("<end_of_turn>", Markup::Gemma),
+    ("<start_function_response>", Markup::Gemma),
+    ("<eos>", Markup::Gemma),
+    ("<turn|>", Markup::Gemma4),
+    ("<|tool_response>", Markup::Gemma4),
+    ("<|call|>", Markup::Harmony),
+    ("<|return|>", Markup::Harmony),
+    ("<|end|>", Markup::Phi),
+    ("<｜end▁of▁sentence｜>", Markup::DeepSeek),
+    ("<|user|>", Markup::Glm),
+    ("<|observation|>", Markup::Glm),
+    ("[e~[", Markup::MiniMax),
+    ("<|END_OF_TURN_TOKEN|>", Markup::Cohere),
+    ("<|end_of_text|>", Markup::Granite),
+    ("<seed:eos>", Markup::Seed),
 ];
 
-const PHI_OR_HARMONY: &[(Markup, &str)] =
-    &[(Markup::Phi, "<|assistant|>"), (Markup::Harmony, "<|message|>"), (Markup::Phi, "")];
+/// What tells Harmony from Phi, whose policy stops at its first `<|end|>`.
+const HARMONY_SIGNS: [&str; 2] = ["<|end|><|start|>", "<|call|><|start|>"];
 
 /// What a tokenizer puts before the first turn.
 const BEGINNINGS: [&str; 9] = [
@@ -106,8 +98,8 @@ impl Markup {
             _ => None,
         };
         match closer {
-            Some((_, [(markup, _)])) => *markup,
-            Some((_, candidates)) => choose(text, candidates),
+            Some((_, Self::Phi)) => phi_or_harmony(text),
+            Some((_, markup)) => *markup,
             None => Self::of_first_tag(text),
         }
     }
@@ -119,9 +111,9 @@ impl Markup {
             at += offset;
             match first_row(text, at) {
                 Some((Row { text: TOOL_CALLS, .. }, _)) => return Self::Mistral,
-                Some((Row { text: "<|end|>", .. }, _)) => return choose(text, PHI_OR_HARMONY),
+                Some((Row { text: "<|end|>", .. }, _)) => return phi_or_harmony(text),
                 Some((Row { text: "<|assistant|>" | "<|user|>" | "<|system|>", .. }, _)) => {
-                    return choose(text, &[(Self::Phi, "<|end|>"), (Self::Glm, "")]);
+                    return if text.contains("<|end|>") { Self::Phi } else { Self::Glm };
                 }
                 // Thoughts, calls and results say nothing: a policy may write any of them.
                 Some((row, markup)) if row.tag.begins_turn() || row.tag.bounds_turn() || row.tag == Tag::Channel => {
@@ -149,10 +141,9 @@ impl Markup {
     }
 }
 
-fn choose(text: &str, candidates: &[(Markup, &str)]) -> Markup {
-    let bytes = text.as_bytes();
-    let found = candidates.iter().find(|(_, sign)| sign.is_empty() || memmem::find(bytes, sign.as_bytes()).is_some());
-    found.map_or(Markup::ChatMl, |(markup, _)| *markup)
+fn phi_or_harmony(text: &str) -> Markup {
+    let harmony = HARMONY_SIGNS.iter().any(|sign| memmem::find(text.as_bytes(), sign.as_bytes()).is_some());
+    if harmony { Markup::Harmony } else { Markup::Phi }
 }
 
 /// The bytes that tags begin with: as few as possible, since every byte of a text is compared with them.
