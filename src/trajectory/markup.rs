@@ -135,15 +135,9 @@ impl Reader<'_> {
                 self.message_end(at, end);
                 end
             }
-            Tag::Kimi if !self.not_kimi => {
-                self.not_kimi = memmem::find(text.as_bytes(), b"<|im_start|>").is_some();
-                if self.not_kimi {
-                    return end;
-                }
+            Tag::Kimi if self.is_kimi(at) => {
                 self.context.markup = Markup::Kimi;
-                if at == Markup::skip_beginning(text) {
-                    self.turn = None;
-                }
+                self.context.memo.forget_turns();
                 at
             }
             _ => match &mut self.turn {
@@ -151,6 +145,17 @@ impl Reader<'_> {
                 None => end,
             },
         }
+    }
+
+    /// Whether a tag of Kimi's that stands at `at` is one. `ChatML`'s policies may write it too, but they stop at their first
+    /// end of turn: there, and where the text begins, it is the template's.
+    fn is_kimi(&mut self, at: usize) -> bool {
+        let text = self.context.text;
+        let between = text[..at].trim_end().ends_with("<|im_end|>") || at == Markup::skip_beginning(text);
+        if between && !self.not_kimi {
+            self.not_kimi = memmem::find(text.as_bytes(), b"<|im_start|>").is_some();
+        }
+        between && !self.not_kimi
     }
 
     fn begin(&mut self, role: Role, at: usize, body: usize) {
@@ -210,6 +215,9 @@ impl Reader<'_> {
     }
 }
 
+/// Behind the role's name in some templates of `ChatML`'s family.
+const SEPARATOR: &[u8] = b"<|im_sep|>";
+
 /// A role's name and what follows it are looked for in so many bytes.
 const LONGEST: usize = 64;
 
@@ -230,8 +238,6 @@ fn role_at(text: &str, head: usize, until: &str) -> (Role, usize) {
     } else {
         Role::Environment
     };
-    // Some of ChatML's family have a tag of their own behind the name.
-    const SEPARATOR: &[u8] = b"<|im_sep|>";
     let name = near.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
     if rest[name..].starts_with(SEPARATOR) {
         return (role, head + name + SEPARATOR.len());

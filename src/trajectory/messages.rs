@@ -44,13 +44,12 @@ struct Reader<'o, 'a> {
 impl Reader<'_, '_> {
     fn run(&mut self, messages: List<'_>) {
         for (index, message) in messages.iter().enumerate() {
-            match message {
-                Value::Object(message) => self.message(index, message),
-                _ => {
-                    self.out.finished = false;
-                    let message = || format!("message {index} is no object");
-                    self.out.defect_with(DefectKind::BadMessage, None, message);
-                }
+            if let Value::Object(message) = message {
+                self.message(index, message);
+            } else {
+                self.out.finished = false;
+                let message = || format!("message {index} is no object");
+                self.out.defect_with(DefectKind::BadMessage, None, message);
             }
         }
     }

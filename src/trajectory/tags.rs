@@ -146,7 +146,7 @@ pub(super) static ROWS: &[Row] = &[
     row("<|im_assistant|>", Tag::Kimi, CHATML),
     row("<|im_user|>", Tag::Kimi, CHATML),
     row("<|im_system|>", Tag::Kimi, CHATML),
-    row("<|endoftext|>", Tag::End, CHATML | GLM | PHI),
+    row("<|endoftext|>", Tag::End, CHATML),
     row("<|eot_id|>", Tag::End, LLAMA3),
     row("<|eom_id|>", Tag::End, LLAMA3),
     row("<|eot|>", Tag::End, LLAMA4),
@@ -206,7 +206,9 @@ static PIPE: [(u8, u8); 256] = index(b"<|");
 static OPEN: [(u8, u8); 256] = index(b"[");
 static CLOSE: [(u8, u8); 256] = index(b"]");
 
+#[expect(clippy::cast_possible_truncation, reason = "there are fewer rows than a byte can count")]
 const fn index(first: &[u8]) -> [(u8, u8); 256] {
+    assert!(ROWS.len() < 256);
     let mut table = [(0, 0); 256];
     let mut at = 0;
     while at < ROWS.len() {
@@ -247,10 +249,10 @@ pub(super) fn tag_at(text: &str, at: usize, markup: Markup) -> Option<(Tag, usiz
 }
 
 /// The tag at `at` in any template, and the first template that has it.
-pub(super) fn first_row(text: &str, at: usize) -> Option<(&'static str, Markup)> {
+pub(super) fn first_row(text: &str, at: usize) -> Option<(&'static Row, Markup)> {
     let bytes = &text.as_bytes()[at..];
     let row = rows_at(bytes).iter().find(|row| bytes.starts_with(row.text.as_bytes()))?;
-    TEMPLATES.into_iter().find(|markup| row.markups & bit(*markup) != 0).map(|markup| (row.text, markup))
+    TEMPLATES.into_iter().find(|markup| row.markups & bit(*markup) != 0).map(|markup| (row, markup))
 }
 
 /// Every template but `Markup::Content`, the rarer owners of a shared tag last.

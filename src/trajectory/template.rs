@@ -3,13 +3,13 @@
 use memchr::{memchr, memchr2, memchr3, memmem};
 
 use super::formats::Format;
-use super::tags::{TOOL_CALLS, first_row, tag_at};
+use super::tags::{Row, TOOL_CALLS, Tag, first_row, tag_at};
 
 /// Which chat template a text is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Markup {
-    /// `<|im_start|>role\n ... <|im_end|>`: Qwen, Hermes, OLMo, LFM2 and many others.
+    /// `<|im_start|>role\n ... <|im_end|>`: Qwen, Hermes, LFM2 and many others.
     ChatMl,
     /// `<|start_header_id|>role<|end_header_id|>\n\n ... <|eot_id|>`.
     Llama3,
@@ -17,7 +17,7 @@ pub(super) enum Markup {
     Llama4,
     /// `[INST] ... [/INST] ... </s>`.
     Mistral,
-    /// `<start_of_turn>role\n ... <end_of_turn>`: Gemma up to 3, FunctionGemma.
+    /// `<start_of_turn>role\n ... <end_of_turn>`: Gemma up to 3, `FunctionGemma`.
     Gemma,
     /// `<|turn>role\n ... <turn|>`.
     Gemma4,
@@ -43,43 +43,35 @@ pub(super) enum Markup {
     Content,
 }
 
-/// The tags that close an assistant's turn, and whose they are; of several the first whose evidence the text holds.
-const CLOSERS: &[(&str, &[(Markup, &str)])] = &[
-    ("<|im_end|>", &[(Markup::ChatMl, "")]),
-    ("<|eot_id|>", &[(Markup::Llama3, "")]),
-    ("<|eom_id|>", &[(Markup::Llama3, "")]),
-    ("<|eot|>", &[(Markup::Llama4, "")]),
-    ("<|eom|>", &[(Markup::Llama4, "")]),
-    ("</s>", &[(Markup::Mistral, "")]),
-    ("<end_of_turn>", &[(Markup::Gemma, "")]),
-    ("<start_function_response>", &[(Markup::Gemma, "")]),
-    ("<eos>", &[(Markup::Gemma4, "<|turn>"), (Markup::Gemma, "")]),
-    ("<turn|>", &[(Markup::Gemma4, "")]),
-    ("<|tool_response>", &[(Markup::Gemma4, "")]),
-    ("<|call|>", &[(Markup::Harmony, "")]),
-    ("<|return|>", &[(Markup::Harmony, "")]),
-    ("<|end|>", PHI_OR_HARMONY),
-    ("<｜end▁of▁sentence｜>", &[(Markup::DeepSeek, "")]),
-    ("<|user|>", &[(Markup::Glm, "")]),
-    ("<|observation|>", &[(Markup::Glm, "")]),
-    ("[e~[", &[(Markup::MiniMax, "")]),
-    ("<|END_OF_TURN_TOKEN|>", &[(Markup::Cohere, "")]),
-    ("<|end_of_text|>", &[(Markup::Llama3, "<|start_header_id|>"), (Markup::Granite, "")]),
-    ("<seed:eos>", &[(Markup::Seed, "")]),
-    (
-        "<|endoftext|>",
-        &[
-            (Markup::ChatMl, "<|im_start|>"),
-            (Markup::Phi, "<|end|>"),
-            (Markup::Glm, "<|assistant|>"),
-            (Markup::Glm, "<|observation|>"),
-            (Markup::ChatMl, ""),
-        ],
-    ),
+/// The tags that close an assistant's turn, and whose they are. Where several templates share one, it is that of the
+/// template whose turns it usually ends: other tags in the text prove nothing, since the policy may have written them.
+const CLOSERS: &[(&str, Markup)] = &[
+    ("<|im_end|>", Markup::ChatMl),
+    ("<|endoftext|>", Markup::ChatMl),
+    ("<|eot_id|>", Markup::Llama3),
+    ("<|eom_id|>", Markup::Llama3),
+    ("<|eot|>", Markup::Llama4),
+    ("<|eom|>", Markup::Llama4),
+    ("</s>", Markup::Mistral),
+    ("<end_of_turn>", Markup::Gemma),
+    ("<start_function_response>", Markup::Gemma),
+    ("<eos>", Markup::Gemma),
+    ("<turn|>", Markup::Gemma4),
+    ("<|tool_response>", Markup::Gemma4),
+    ("<|call|>", Markup::Harmony),
+    ("<|return|>", Markup::Harmony),
+    ("<|end|>", Markup::Phi),
+    ("<｜end▁of▁sentence｜>", Markup::DeepSeek),
+    ("<|user|>", Markup::Glm),
+    ("<|observation|>", Markup::Glm),
+    ("[e~[", Markup::MiniMax),
+    ("<|END_OF_TURN_TOKEN|>", Markup::Cohere),
+    ("<|end_of_text|>", Markup::Granite),
+    ("<seed:eos>", Markup::Seed),
 ];
 
-const PHI_OR_HARMONY: &[(Markup, &str)] =
-    &[(Markup::Phi, "<|assistant|>"), (Markup::Harmony, "<|message|>"), (Markup::Phi, "")];
+/// What tells Harmony from Phi, whose policy stops at its first `<|end|>`.
+const HARMONY_SIGNS: [&str; 2] = ["<|end|><|start|>", "<|call|><|start|>"];
 
 /// What a tokenizer puts before the first turn.
 const BEGINNINGS: [&str; 9] = [
@@ -95,7 +87,7 @@ const BEGINNINGS: [&str; 9] = [
 ];
 
 impl Markup {
-    /// The template of a text: the one whose end of turn closes it, else the one whose tag comes first, else ChatML.
+    /// The template of a text: the one whose end of turn closes it, else the one whose tag comes first, else `ChatML`.
     ///
     /// The end comes first, because the policy writes the beginning: it could put another template's tags there and fake
     /// turns with them.
@@ -106,8 +98,8 @@ impl Markup {
             _ => None,
         };
         match closer {
-            Some((_, [(markup, _)])) => *markup,
-            Some((_, candidates)) => choose(text, candidates),
+            Some((_, Self::Phi)) => phi_or_harmony(text),
+            Some((_, markup)) => *markup,
             None => Self::of_first_tag(text),
         }
     }
@@ -118,14 +110,16 @@ impl Markup {
         while let Some(offset) = memchr3(b'<', b'[', b']', &bytes[at..]) {
             at += offset;
             match first_row(text, at) {
-                Some((tag, Self::ChatMl)) if tag == TOOL_CALLS => return Self::Mistral,
-                Some(("<|end|>", _)) => return choose(text, PHI_OR_HARMONY),
-                Some(("<|assistant|>" | "<|user|>" | "<|system|>", _)) => {
-                    return choose(text, &[(Self::Phi, "<|end|>"), (Self::Glm, "")]);
+                Some((Row { text: TOOL_CALLS, .. }, _)) => return Self::Mistral,
+                Some((Row { text: "<|end|>", .. }, _)) => return phi_or_harmony(text),
+                Some((Row { text: "<|assistant|>" | "<|user|>" | "<|system|>", .. }, _)) => {
+                    return if text.contains("<|end|>") { Self::Phi } else { Self::Glm };
                 }
-                Some((tag, Self::ChatMl)) if !tag.starts_with("<|im_") => {}
-                Some((_, markup)) => return markup,
-                None => {}
+                // Thoughts, calls and results say nothing: a policy may write any of them.
+                Some((row, markup)) if row.tag.begins_turn() || row.tag.bounds_turn() || row.tag == Tag::Channel => {
+                    return markup;
+                }
+                _ => {}
             }
             at += 1;
         }
@@ -147,10 +141,9 @@ impl Markup {
     }
 }
 
-fn choose(text: &str, candidates: &[(Markup, &str)]) -> Markup {
-    let bytes = text.as_bytes();
-    let found = candidates.iter().find(|(_, sign)| sign.is_empty() || memmem::find(bytes, sign.as_bytes()).is_some());
-    found.map_or(Markup::ChatMl, |(markup, _)| *markup)
+fn phi_or_harmony(text: &str) -> Markup {
+    let harmony = HARMONY_SIGNS.iter().any(|sign| memmem::find(text.as_bytes(), sign.as_bytes()).is_some());
+    if harmony { Markup::Harmony } else { Markup::Phi }
 }
 
 /// The bytes that tags begin with: as few as possible, since every byte of a text is compared with them.

@@ -30,6 +30,7 @@ impl<'a> Context<'a> {
 }
 
 /// A turn being read.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 pub(super) struct Open {
     pub role: Role,
     start: usize,

@@ -84,7 +84,7 @@ formats! {
     KimiK2 = "kimi_k2",
     /// `<minimax:tool_call><invoke name="f"><parameter name="a">1</parameter></invoke></minimax:tool_call>`: M2.
     MiniMaxM2 = "minimax_m2",
-    /// `<function_calls>f(a=1)</function_calls>`: OLMo 3.
+    /// `<function_calls>f(a=1)</function_calls>`: `OLMo` 3.
     Olmo3 = "olmo3",
     /// `<|START_ACTION|>[{"tool_name": "f", "parameters": {...}}]<|END_ACTION|>`: Command.
     Cohere = "cohere",
@@ -191,13 +191,12 @@ fn tool_call(source: Source<'_>, out: &mut Trajectory) -> usize {
     let at = source.skip_blanks(source.body);
     let next = source.text.as_bytes().get(at);
     match source.options.format {
-        Format::Hermes => json_block::read(source, TOOL_CALL_END, false, out),
         Format::ToolRl => json_block::read(source, TOOL_CALL_END, true, out),
         Format::Qwen3Coder => xml::read(source, &xml::QWEN, out),
         Format::Glm45 => xml::pairs(source, out),
-        Format::Xlam => call_list::read(source, call_list::Close::Must(TOOL_CALL_END), out),
+        Format::Xlam => call_list::read(source, call_list::Close::May(TOOL_CALL_END), out),
         Format::Granite if next == Some(&b'[') => call_list::read(source, call_list::Close::May(TOOL_CALL_END), out),
-        Format::Granite => json_block::read(source, TOOL_CALL_END, false, out),
+        Format::Hermes | Format::Granite => json_block::read(source, TOOL_CALL_END, false, out),
         _ => match next {
             Some(b'{') => json_block::read(source, TOOL_CALL_END, true, out),
             Some(b'[') => call_list::read(source, call_list::Close::May(TOOL_CALL_END), out),

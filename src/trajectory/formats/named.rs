@@ -152,7 +152,7 @@ fn before<'a>(source: Source<'a>, separator: &'static str) -> Option<&'a str> {
     (!before.contains('<')).then_some(before)
 }
 
-fn near<'a>(source: Source<'a>, at: usize) -> &'a str {
+fn near(source: Source<'_>, at: usize) -> &str {
     let end = (at..=source.text.len().min(at + NEAR)).rev().find(|end| source.text.is_char_boundary(*end));
     &source.text[at..end.unwrap_or(at)]
 }

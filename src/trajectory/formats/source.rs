@@ -19,6 +19,13 @@ pub(in crate::trajectory) struct Memo {
     found: RefCell<Vec<(&'static str, usize, usize)>>,
 }
 
+impl Memo {
+    /// The text is in another template than it seemed.
+    pub(in crate::trajectory) fn forget_turns(&self) {
+        self.turn.set((0, 0));
+    }
+}
+
 /// Where a block stands and how it is to be read.
 #[derive(Clone, Copy)]
 pub(in crate::trajectory) struct Source<'a> {
