@@ -14,7 +14,7 @@ thread_local! {
 
 /// Reads message lists in every format: total, spans within their message's text, the same in used memory.
 pub fn check(data: &[u8]) {
-    let tools = (data.len() % 2 == 0).then(tools);
+    let tools = data.len().is_multiple_of(2).then(tools);
     for format in Format::ALL {
         let options = Options { format, tools };
         let mut fresh = Trajectory::default();

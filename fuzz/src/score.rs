@@ -37,7 +37,7 @@ pub fn check(data: &[u8]) {
     let reference = given.as_ref().unwrap_or(plain());
     let rollout = if rollout.starts_with(b"[{") { Rollout::Messages(rollout) } else { Rollout::Bytes(rollout) };
     // Formats and tools take turns by the length: the target `text` has all of them for every input.
-    let tools = (data.len() % 2 == 0).then(tools);
+    let tools = data.len().is_multiple_of(2).then(tools);
     for format in [Format::Auto, Format::ALL[data.len() % Format::ALL.len()]] {
         let item = Item { rollout, reference, tools, format };
         for preset in Preset::ALL {

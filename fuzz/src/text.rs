@@ -33,7 +33,7 @@ thread_local! {
 pub fn check(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let inside = |span: Span| text.get(span.start..span.end).is_some();
-    let tools = (data.len() % 2 == 0).then(tools);
+    let tools = data.len().is_multiple_of(2).then(tools);
     for format in Format::ALL {
         let options = Options { format, tools };
         let mut fresh = Trajectory::default();
