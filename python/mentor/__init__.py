@@ -77,7 +77,7 @@ __all__ = [
 
 
 def _refuse_sub_interpreters() -> None:
-    """Says what to do where the extension could not be loaded, or would be torn down with someone else's interpreter."""
+    """Says what to do where the extension could not be loaded, or would belong to one interpreter of many."""
     import _thread
 
     is_main = getattr(_thread, "_is_main_interpreter", None)
@@ -91,9 +91,9 @@ def _refuse_sub_interpreters() -> None:
         main = is_main()
     if not main:
         raise ImportError(
-            "mentor cannot be used in a sub-interpreter: its extension, orjson and NumPy keep one state per process. Import "
-            "it in the main interpreter and share the work among threads (scoring releases the GIL) or processes "
-            "(multiprocessing, concurrent.futures.ProcessPoolExecutor)"
+            "mentor cannot be used in a sub-interpreter: its extension, orjson and NumPy keep one state per process. "
+            "Import it in the main interpreter and share the work among threads (scoring releases the GIL) or "
+            "processes (multiprocessing, concurrent.futures.ProcessPoolExecutor)"
         )
 
 
