@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build train test test-slow rust-test python-test lint fmt bench wheel clean
+.PHONY: help tools build train test test-slow rust-test python-test lint fmt bench wheel fuzz clean
 
 help: ## Show this help
 	@echo 'mentor-rs: make TARGET [ARGS="..."]'
@@ -87,6 +87,9 @@ fmt: $(VENV)/.dev ## Format the code
 bench: $(VENV)/.dev ## Run the benchmarks: cargo bench, then Python's against peers
 	cargo bench
 	for bench in benches/python/*.py; do $(BIN)/python $$bench || exit 1; done
+
+fuzz: ## Fuzz the parsers, the judge, the aligner and the rewards; ARGS="SECONDS TARGET..." (60 s each)
+	PYTHON=$(PYTHON) fuzz/run.sh $(ARGS)
 
 wheel: $(VENV)/.base ## Build one abi3 wheel into dist/
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .

@@ -76,6 +76,30 @@ __all__ = [
 ]
 
 
+def _refuse_sub_interpreters() -> None:
+    """Says what to do where the extension could not be loaded, or would belong to one interpreter of many."""
+    import _thread
+
+    is_main = getattr(_thread, "_is_main_interpreter", None)
+    if is_main is None:  # before Python 3.12
+        try:
+            import _xxsubinterpreters as interpreters
+        except ImportError:  # an interpreter without sub-interpreters
+            return
+        main: bool = interpreters.get_current() == interpreters.get_main()
+    else:
+        main = is_main()
+    if not main:
+        raise ImportError(
+            "mentor cannot be used in a sub-interpreter: its extension, orjson and NumPy keep one state per process. "
+            "Import it in the main interpreter and share the work among threads (scoring releases the GIL) or "
+            "processes (multiprocessing, concurrent.futures.ProcessPoolExecutor)"
+        )
+
+
+_refuse_sub_interpreters()
+
+
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"mentor.{name}")

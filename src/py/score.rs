@@ -133,7 +133,9 @@ fn prepared(refs: &Bound<'_, PyList>, prepare: &Bound<'_, PyAny>) -> PyResult<Ve
     let mut known: HashMap<usize, Py<PreparedReference>> = HashMap::new();
     let mut last: Option<(usize, Py<PreparedReference>)> = None;
     let mut found = Vec::with_capacity(refs.len());
+    let mut signals = Signals::new(py);
     for (at, reference) in refs.iter().enumerate() {
+        signals.after(0)?;
         let key = reference.as_ptr() as usize;
         let same = last.as_ref().filter(|(known, _)| *known == key).map(|(_, prepared)| prepared.clone_ref(py));
         let prepared = match same.or_else(|| known.get(&key).map(|prepared| prepared.clone_ref(py))) {
@@ -172,8 +174,13 @@ fn score(
     if rollouts.len() != refs.len() || (tools.len() != 1 && tools.len() != refs.len()) {
         return Err(PyValueError::new_err("unequal lengths"));
     }
-    let inputs = rollouts.iter().enumerate().map(|(at, rollout)| Input::new(at, rollout, convert));
-    let inputs: Vec<Input> = inputs.collect::<PyResult<_>>()?;
+    let mut inputs = Vec::with_capacity(rollouts.len());
+    let mut signals = Signals::new(py);
+    for (at, rollout) in rollouts.iter().enumerate() {
+        let input = Input::new(at, rollout, convert)?;
+        signals.after(input.rollout().len())?;
+        inputs.push(input);
+    }
     let references = prepared(refs, prepare)?;
     if reward != Reward::ToolRl
         && let Some(at) = references.iter().position(|reference| !reference.get().0.has_answer())
@@ -181,33 +188,41 @@ fn score(
         return Err(PyValueError::new_err(format!("refs[{at}]: answer: is missing")));
     }
     let mut scores = Scores { rows: Vec::with_capacity(inputs.len()), inputs, references, tools, reward, format };
-    let items: Vec<Item<'_>> = (0..scores.inputs.len()).map(|at| scores.item(at)).collect();
-    let mut rows = Vec::with_capacity(items.len());
-    for chunk in chunks(&items, threads) {
-        rows.extend(py.detach(|| score_batch(chunk, &reward, threads)));
+    let mut rows = Vec::with_capacity(scores.inputs.len());
+    while rows.len() < scores.inputs.len() {
+        let items = scores.chunk(rows.len(), threads);
+        rows.extend(py.detach(|| score_batch(&items, &reward, threads)));
         py.check_signals()?;
     }
-    drop(items);
     scores.rows = rows;
     Ok(scores)
 }
 
-/// Cuts a batch into parts that take some milliseconds each: between them pending signals are looked at.
-fn chunks<'i, 'a>(items: &'i [Item<'a>], threads: Option<usize>) -> impl Iterator<Item = &'i [Item<'a>]> {
-    const CHUNK: usize = 2 << 20; // bytes per thread
-    let threads = threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
-    let mut rest = items;
-    std::iter::from_fn(move || {
-        let mut bytes = 0;
-        let full = |item: &Item<'_>| {
-            bytes += item.rollout.len();
-            bytes >= CHUNK * threads
-        };
-        let count = rest.iter().position(full).map_or(rest.len(), |at| at + 1);
-        let (chunk, after) = rest.split_at(count);
-        rest = after;
-        (!chunk.is_empty()).then_some(chunk)
-    })
+/// Looks at pending signals every few milliseconds of work, so that Ctrl-C is answered within 100 ms.
+struct Signals<'py> {
+    py: Python<'py>,
+    work: usize,
+}
+
+impl<'py> Signals<'py> {
+    /// Work between two looks, in bytes of rollouts; so much per thread, where there are several.
+    const PAUSE: usize = 2 << 20;
+    /// What a row costs whatever its length, in bytes.
+    const ROW: usize = 1 << 10;
+
+    fn new(py: Python<'py>) -> Self {
+        Self { py, work: 0 }
+    }
+
+    /// Counts a row of so many bytes; fails where a signal's handler raised.
+    fn after(&mut self, bytes: usize) -> PyResult<()> {
+        self.work += bytes + Self::ROW;
+        if self.work < Self::PAUSE {
+            return Ok(());
+        }
+        self.work = 0;
+        self.py.check_signals()
+    }
 }
 
 /// The scores of a batch, in order. Keeps the rollouts, from which the details of a row are read again when asked for.
@@ -231,6 +246,23 @@ impl Scores {
             format: self.format,
         }
     }
+
+    /// The next rows from one on that take some milliseconds together: after them pending signals are looked at.
+    fn chunk(&self, first: usize, threads: Option<usize>) -> Vec<Item<'_>> {
+        let threads = threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
+        let mut room = Signals::PAUSE.saturating_mul(threads);
+        let mut items = Vec::new();
+        for at in first..self.inputs.len() {
+            let item = self.item(at);
+            let work = item.rollout.len() + Signals::ROW;
+            items.push(item);
+            if work >= room {
+                break;
+            }
+            room -= work;
+        }
+        items
+    }
 }
 
 #[pymethods]
@@ -251,21 +283,32 @@ impl Scores {
     }
 
     /// The rows whose answer the native judge left undecided: index, gold answer and predicted answer.
-    fn undecided(&self) -> Vec<(usize, &str, &str)> {
-        let rows = self.rows.iter().enumerate();
-        rows.filter_map(|(at, row)| Some((at, self.references[at].get().0.gold.text(), row.open.as_deref()?))).collect()
+    fn undecided(&self, py: Python<'_>) -> PyResult<Vec<(usize, &str, &str)>> {
+        let mut found = Vec::new();
+        let mut signals = Signals::new(py);
+        for (at, row) in self.rows.iter().enumerate() {
+            signals.after(0)?;
+            if let Some(answer) = row.open.as_deref() {
+                found.push((at, self.references[at].get().0.gold.text(), answer));
+            }
+        }
+        Ok(found)
     }
 
     /// The rows that have an answer at all: index, gold answer and predicted answer.
-    fn answers(&self) -> Vec<(usize, &str, String)> {
+    fn answers(&self, py: Python<'_>) -> PyResult<Vec<(usize, &str, String)>> {
+        let mut found = Vec::new();
         let mut trajectory = Trajectory::default();
-        let rows = self.rows.iter().enumerate().filter(|(_, row)| row.verdict.is_some());
-        rows.filter_map(|(at, _)| {
+        let mut signals = Signals::new(py);
+        for (at, _) in self.rows.iter().enumerate().filter(|(_, row)| row.verdict.is_some()) {
             let item = self.item(at);
             item.rollout.parse(&item.options(), &mut trajectory);
-            Some((at, item.reference.gold.text(), trajectory.answer_text()?.to_owned()))
-        })
-        .collect()
+            signals.after(item.rollout.len())?;
+            if let Some(answer) = trajectory.answer_text() {
+                found.push((at, item.reference.gold.text(), answer.to_owned()));
+            }
+        }
+        Ok(found)
     }
 
     /// Takes the slower judge's verdicts: index, and `True`, `False`, or `None` for undecided.
