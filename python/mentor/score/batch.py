@@ -58,6 +58,21 @@ class ScoreBatch(Sequence[Score]):
         """How many rollouts have a defect of each kind."""
         return self._scores.defects()
 
+    @property
+    def answers(self) -> list[str | None]:
+        """Each rollout's final answer, ``None`` where it has none. The rollouts are read again for it, at each call."""
+        return self._scores.answer_texts()
+
+    @property
+    def verdicts(self) -> list[str | None]:
+        """What the judge said of each answer: ``equal``, ``different`` or ``undecided``; ``None`` without an answer."""
+        return self._scores.verdicts()
+
+    @property
+    def defect_kinds(self) -> list[list[str]]:
+        """The kinds of defects that each rollout has, each kind once."""
+        return self._scores.defect_names()
+
     def __len__(self) -> int:
         return len(self._scores)
 
