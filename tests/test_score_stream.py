@@ -280,7 +280,7 @@ def test_row_groups_are_large(tmp_path: Path) -> None:
         for start in range(0, 200_000, 1000):
             write({"line": range(start, start + 1000)})
     with pq.ParquetFile(file) as table:
-        assert (table.metadata.num_rows, table.num_row_groups) == (200_000, 4)
+        assert (table.metadata.num_rows, table.num_row_groups) == (200_000, 12)
         assert table.read()["line"].to_pylist() == list(range(200_000))
 
 

@@ -24,7 +24,7 @@ import orjson
 
 GOLDEN = Path(__file__).parents[2] / "tests" / "golden" / "reward_official.jsonl"
 GROUP = 8
-PADDING = " I check each step before I go on." * 24
+PADDING = " I check each step before I go on." * 14
 BATCH_MB = 200
 
 

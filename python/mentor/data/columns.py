@@ -22,7 +22,7 @@ Kind = Literal["integer", "number", "text", "texts"]
 Columns: TypeAlias = "Mapping[str, Sequence[Any] | NDArray[Any]]"
 
 COLUMN_ENDINGS = (".jsonl", ".parquet", ".csv")
-GROUP_ROWS = 1 << 16
+GROUP_ROWS = 1 << 14
 GROUP_BYTES = 16 << 20
 BETWEEN_TEXTS = ";"
 
