@@ -81,10 +81,13 @@ def _jsonl(file: BinaryIO, kinds: Mapping[str, Kind]) -> Iterator[Callable[[Colu
 
 
 def _json_texts(values: Sequence[Any] | NDArray[Any], kind: Kind) -> Sequence[bytes]:
-    if kind in ("text", "texts"):
-        return [*map(orjson.dumps, values)]
-    # All numbers in one go: a comma is never part of one.
-    return orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",") if len(values) else []
+    if kind == "texts":
+        lists = [*map(tuple, values)]
+        known = {texts: orjson.dumps(texts) for texts in set(lists)}
+        return [known[texts] for texts in lists]
+    # All in one go, each in a line of its own: in JSON a newline is never part of a value.
+    lines = orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_INDENT_2)
+    return lines[len("[\n  ") : -len("\n]")].split(b",\n  ") if len(values) else []
 
 
 @contextmanager
