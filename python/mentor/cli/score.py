@@ -17,7 +17,7 @@ from mentor.score.batch import FORMATS, JUDGES
 
 __all__ = ["score"]
 
-AHEAD = 2  # batches read while others are scored
+AHEAD = 4  # batches read while others are scored
 
 
 @click.command()

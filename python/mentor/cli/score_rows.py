@@ -28,6 +28,7 @@ KEPT = 1 << 12  # references, and lists of tools, that are kept read
 KEPT_BYTES = 1 << 14  # a longer one is read for each of its rows: this bounds the memory of those kept
 BATCH_BYTES = 1 << 20  # of a Parquet file's rows
 BATCH_ROWS = 1 << 12
+TEXTS = (str, bytes)
 
 
 @dataclass(slots=True)
@@ -130,7 +131,7 @@ class _Reader:
     def _take(self, rows: Rows, line: int, name: Any, rollout: Any, reference: Any, tools: Any) -> None:
         """Takes one row, or leaves it out and says why."""
         try:
-            if not isinstance(rollout, str | bytes) and not _is_messages(rollout):
+            if not isinstance(rollout, TEXTS) and not _is_messages(rollout):
                 key = self.rollout_keys[0]
                 raise InputError(f"the row needs a `{key}`: text, or a list of message objects")
             if reference is None:
@@ -160,7 +161,7 @@ def _is_messages(rollout: Any) -> bool:
 
 def _cached(read: Any, value: Any) -> Any:
     """Reads a value, or its JSON, once for all rows that have it."""
-    if not isinstance(value, str | bytes):
+    if not isinstance(value, TEXTS):
         try:
             value = orjson.dumps(value)
         except TypeError:  # nested too deeply: said with the argument's name
