@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import signal
 import subprocess
 import sys
 import threading
@@ -98,6 +99,32 @@ def test_standard_input() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
     assert "standard input: mentor reward" in done.stdout.decode()
     assert "1,040" in done.stdout.decode()
+
+
+def test_ctrl_c_ends_a_wait_for_standard_input(tmp_path: Path) -> None:
+    output = tmp_path / "scores.csv"
+    command = [
+        sys.executable,
+        "-c",
+        "from mentor.cli import main; main()",
+        "score",
+        "-",
+        "--judge=native",
+        "-o",
+        str(output),
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(GOLDEN.read_bytes() * 3)  # more than one block; the rest of the second never comes
+        process.stdin.flush()
+        deadline = time.monotonic() + 60
+        while not any(part.stat().st_size for part in tmp_path.glob(".*.tmp")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr is not None
+        assert b"interrupted after " in process.stderr.read()
+    assert output.read_text().count("\n") > 500
 
 
 # Reading ahead
@@ -225,6 +252,17 @@ def test_parquet_without_the_columns_or_damaged(tmp_path: Path) -> None:
 
 
 # Columns
+
+
+def test_the_columns_of_a_batch_say_what_its_scores_say() -> None:
+    rows = [orjson.loads(line) for line in GOLDEN.read_bytes().splitlines()][:200]
+    texts = [row["rollout"] for row in rows] + ["", "\\boxed{}<|im_end|>", "\\boxed{x^2+}<|im_end|>", "\ud800"]
+    batch = score_batch(texts, [row["reference"] for row in rows] + [REFERENCE] * 4, judge="native")
+    assert batch.answers == [score.answer for score in batch]
+    assert batch.verdicts == [score.verdict for score in batch]
+    assert {*batch.verdicts} == {"equal", "different", "undecided", None}
+    assert [{*kinds} for kinds in batch.defect_kinds] == [{d.kind for d in score.defects} for score in batch]
+    assert all(len({*kinds}) == len(kinds) for kinds in batch.defect_kinds)
 
 
 COLUMNS = {
