@@ -79,7 +79,9 @@ def run_batch(form: str) -> dict[str, float]:
         ]
         rollouts.append(text if form == "text" else messages)
         key = orjson.dumps(row["reference"])
-        refs.append(references.setdefault(key, Reference(key)) if key not in references else references[key])
+        if key not in references:
+            references[key] = Reference(key)
+        refs.append(references[key])
     before = peak_mb()
     started = time.perf_counter()
     scores = mentor.score_batch(rollouts, refs)
