@@ -9,19 +9,27 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import orjson
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
+
+from mentor.cli import main
+from mentor.score import REWARDS, score_batch
+from mentor.score.batch import FORMATS
 
 GOLDEN = Path(__file__).parent / "golden" / "reward_official.jsonl"
 ARITHMETIC = "add,subtract,multiply,divide,sum_numbers,floor,ceil,round_number,power,sqrt,abs_value,modulo"
 GOOD = {"id": 7, "rollout": "\\boxed{3}<|im_end|>", "reference": {"answer": "3", "tool_calls": [{"name": "add"}]}}
 
 
-def mentor(*args: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from mentor.cli import main; main(prog_name='mentor')", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+def mentor(*args: object) -> SimpleNamespace:
+    done = CliRunner().invoke(main, [*map(str, args)], prog_name="mentor")
+    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    return SimpleNamespace(returncode=done.exit_code, stdout=done.stdout, stderr=done.stderr)
 
 
 @pytest.fixture
@@ -29,7 +37,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "rollouts.jsonl"
 
 
-@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+@pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
 def test_scores_of_a_file(tmp_path: Path, ending: str) -> None:
     output = tmp_path / f"scores.{ending}"
     done = mentor("score", GOLDEN, "-o", output, "--tools", ARITHMETIC)
@@ -38,6 +46,11 @@ def test_scores_of_a_file(tmp_path: Path, ending: str) -> None:
     assert f"1040 scores written to {output}" in done.stderr.replace("\n", "")
     if ending == "parquet":
         rows = pq.read_table(output).to_pylist()
+    elif ending == "csv":
+        texts = pyarrow.csv.ConvertOptions(column_types={"id": "string", "answer": "string", "defects": "string"})
+        rows = pyarrow.csv.read_csv(output, convert_options=texts).to_pylist()
+        for row in rows:
+            row["defects"] = row["defects"].split(";") if row["defects"] else []
     else:
         rows = [orjson.loads(line) for line in output.read_bytes().splitlines()]
     golden = [orjson.loads(line) for line in GOLDEN.read_bytes().splitlines()]
@@ -62,6 +75,11 @@ BAD_LINES = [
         b'{"rollout": "x", "reference": {"answer": "3"}, "tools": "add"}',
         "`tools` must be a list of names or tool schemas",
     ),
+    (
+        b'{"rollout": "x", "reference": {"answer": "3"}, "tools": [{"title": "add"}]}',
+        "`tools` must be a list of names or tool schemas",
+    ),
+    (b'{"rollout": "x", "reference": ' + b"[" * 600 + b"]" * 600 + b"}", "reference: "),
     (
         b'{"rollout": [3], "reference": {"answer": "3"}}',
         "the row needs a `rollout`: text, or a list of message objects",
@@ -88,14 +106,45 @@ def test_bad_lines_are_named_and_the_rest_is_scored(file: Path, line: bytes, rea
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--reward", "best"], "unknown reward 'best'; known rewards: mentor, overlap, valid, f1, sparse, strict"),
-        (["-o", "scores.csv"], "scores.csv: the ending '.csv' is unknown; known are .jsonl, .parquet"),
+        (["--reward", "best"], f"'best' is not one of {', '.join(map(repr, REWARDS))}"),
+        (["--format", "prose"], f"'prose' is not one of {', '.join(map(repr, FORMATS))}"),
+        (["-o", "scores.txt"], "scores.txt: the ending '.txt' is unknown; known are .jsonl, .parquet, .csv"),
+        (["-o", "nowhere/scores.csv"], "nowhere/scores.csv: the folder "),
     ],
 )
 def test_bad_options(file: Path, args: list[str], message: str) -> None:
     file.write_bytes(orjson.dumps(GOOD))
     done = mentor("score", file, *args)
-    assert (done.returncode, done.stderr) == (1, f"Error: {message}\n")
+    assert done.returncode in (1, 2)
+    assert message in done.stderr
+
+
+@pytest.mark.parametrize("reward", REWARDS)
+def test_each_reward_and_format_reaches_the_scores(file: Path, reward: str) -> None:
+    file.write_bytes(GOLDEN.read_bytes())
+    output = file.with_suffix(".csv")
+    assert mentor("score", file, "--reward", reward, "--format", "hermes", "-o", output).returncode == 0
+    golden = [orjson.loads(line) for line in GOLDEN.read_bytes().splitlines()]
+    texts, refs = [row["rollout"] for row in golden], [row["reference"] for row in golden]
+    expected = score_batch(texts, refs, reward=reward, format="hermes").reward.tolist()
+    assert pyarrow.csv.read_csv(output)["reward"].to_pylist() == expected
+
+
+def test_other_keys(file: Path) -> None:
+    file.write_bytes(orjson.dumps({"sample": GOOD["rollout"], "gold": GOOD["reference"], "rollout": 3}))
+    done = mentor("score", file, "--rollout-key", "sample", "--reference-key", "gold")
+    assert (done.returncode, "reward, mean" in done.stdout) == (0, True), done.stderr
+    done = mentor("score", file, "--rollout-key", "samples", "--reference-key", "gold")
+    assert "the row needs a `samples`: text, or a list of message objects" in done.stderr
+
+
+def test_each_row_has_its_own_tools(file: Path) -> None:
+    call = '<tool_call>\n{"name": "add", "arguments": {}}\n</tool_call>' + GOOD["rollout"]
+    offers = (["add"], ["subtract"], None, [{"name": "add"}], [])
+    file.write_bytes(b"\n".join(orjson.dumps({**GOOD, "rollout": call, "tools": tools}) for tools in offers))
+    output = file.with_suffix(".scores.jsonl")
+    assert mentor("score", file, "-o", output).returncode == 0
+    assert [orjson.loads(row)["unknown_calls"] for row in output.read_bytes().splitlines()] == [0, 1, 0, 0, 1]
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -111,19 +160,19 @@ def test_an_empty_file(file: Path) -> None:
 
 def test_ctrl_c_keeps_what_was_scored(file: Path) -> None:
     with file.open("wb") as out:
-        for _ in range(60):
+        for _ in range(100):
             out.write(GOLDEN.read_bytes())
     output = file.with_suffix(".scores.jsonl")
     command = [sys.executable, "-c", "from mentor.cli import main; main()", "score", str(file), "-o", str(output)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not list(file.parent.glob(".*.tmp")) and time.monotonic() < deadline:
+    while not any(part.stat().st_size for part in file.parent.glob(".*.tmp")) and time.monotonic() < deadline:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     rows = [orjson.loads(row) for row in output.read_bytes().splitlines()]
     assert process.returncode == 130
-    assert 0 < len(rows) < 60 * 1040
+    assert 0 < len(rows) < 100 * 1040
     assert f"interrupted after {len(rows)} rows" in err
     assert "rollouts" in out
 

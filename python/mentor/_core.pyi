@@ -99,6 +99,15 @@ class Scores:
     def defects(self) -> dict[str, int]:
         """How many rows have a defect of each kind, by the kind's name."""
 
+    def answer_texts(self) -> list[str | None]:
+        """Per row the final answer, none where there is none. Reads the rollouts again, with the GIL released."""
+
+    def verdicts(self) -> list[str | None]:
+        """Per row the verdict's name, none where there was nothing to judge."""
+
+    def defect_names(self) -> list[list[str]]:
+        """Per row the names of its defects' kinds, each once."""
+
     def detail(self, index: int) -> bytes:
         """Everything about one row, as JSON."""
 

@@ -337,6 +337,34 @@ impl Scores {
         counts
     }
 
+    /// Per row the final answer as the rollout has it, `None` where it has none: the rollouts are read again.
+    fn answer_texts(&self, py: Python<'_>) -> Vec<Option<String>> {
+        let items: Vec<Item<'_>> = (0..self.rows.len()).map(|at| self.item(at)).collect();
+        py.detach(|| {
+            let mut trajectory = Trajectory::default();
+            let answer = |item: &Item<'_>| {
+                item.rollout.parse(&item.options(), &mut trajectory);
+                trajectory.answer_text().map(str::to_owned)
+            };
+            items.iter().map(answer).collect()
+        })
+    }
+
+    /// Per row the name of the judge's verdict, `None` where there was nothing to judge.
+    fn verdicts(&self) -> Vec<Option<&'static str>> {
+        self.rows.iter().map(|row| row.verdict.map(Verdict::name)).collect()
+    }
+
+    /// Per row the names of the kinds of its defects, each once, in the order of `DefectKind::ALL`.
+    fn defect_names<'py>(&self, py: Python<'py>) -> Vec<Vec<Bound<'py, PyString>>> {
+        let names = DefectKind::ALL.map(|kind| PyString::new(py, kind.name()));
+        let row_names = |row: &Row| {
+            let present = names.iter().enumerate().filter(|(kind, _)| row.defects & 1 << kind != 0);
+            present.map(|(_, name)| name.clone()).collect()
+        };
+        self.rows.iter().map(row_names).collect()
+    }
+
     /// Everything about one row, as JSON.
     fn detail<'py>(&self, py: Python<'py>, index: usize) -> PyResult<Bound<'py, PyBytes>> {
         let row = self.rows.get(index).ok_or_else(|| PyValueError::new_err("no such row"))?;

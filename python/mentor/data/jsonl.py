@@ -22,7 +22,7 @@ OnError = Literal["stop", "skip"]
 MAX_LINE_MB = 64
 """A longer line is an error: it bounds the memory that a damaged file can take."""
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 # What a cut number, literal or separator leaves behind the place where the parser gave up.
 _TAIL = re.compile(rb"[\w.+-]*|[\]}:,]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -130,11 +130,10 @@ def _rows(
             if line is not None and not line.strip(b" \t\r\n"):
                 continue
             try:
-                row = _parse(line, lenient)
-            except _Unreadable as error:
+                row = parse_line(line, lenient)
+            except Unreadable as error:
                 last = line is not None and not line.endswith(b"\n")
-                hint = "; the last line of an interrupted write?" if last and error.half_written else ""
-                skipped.add(BadLine(str(path), number, f"{error}{hint}"))
+                skipped.add(BadLine(str(path), number, error.reason(last)))
                 continue
             yield number, row
     skipped.close()
@@ -147,7 +146,7 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None, int]]:
     while line := file.readline(limit):
         number += 1
         if number == 1:
-            line, size = line.removeprefix(_BOM), len(line)
+            line, size = line.removeprefix(BOM), len(line)
         else:
             size = len(line)
         if len(line) < limit or line.endswith(b"\n"):
@@ -160,15 +159,22 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | None, int]]:
         yield number, None, size
 
 
-class _Unreadable(Exception):
+class Unreadable(Exception):
+    """A line that holds no JSON object; the text says why."""
+
     def __init__(self, message: str, *, half_written: bool = False) -> None:
         super().__init__(message)
         self.half_written = half_written
 
+    def reason(self, last: bool) -> str:
+        """The text, with a guess at the cause where this is the ``last`` line and has no newline."""
+        return f"{self}; the last line of an interrupted write?" if last and self.half_written else str(self)
 
-def _parse(line: bytes | None, lenient: bool) -> dict[str, Any]:
+
+def parse_line(line: bytes | None, lenient: bool = False) -> dict[str, Any]:
+    """The object of one line, ``None`` standing for a line that is too long; raises Unreadable."""
     if line is None:
-        raise _Unreadable(f"the line is longer than {MAX_LINE_MB} MB")
+        raise Unreadable(f"the line is longer than {MAX_LINE_MB} MB")
     try:
         row = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -176,7 +182,7 @@ def _parse(line: bytes | None, lenient: bool) -> dict[str, Any]:
         if row is None:
             raise _explain(line, error) from None
     if not isinstance(row, dict):
-        raise _Unreadable(f"an object is wanted, found {json_type(row)}")
+        raise Unreadable(f"an object is wanted, found {json_type(row)}")
     return row
 
 
@@ -188,23 +194,23 @@ def _parse_python(line: bytes) -> Any:
         return None
 
 
-def _explain(line: bytes, error: orjson.JSONDecodeError) -> _Unreadable:
+def _explain(line: bytes, error: orjson.JSONDecodeError) -> Unreadable:
     """Say in a sentence, with a byte counted from 0, what is wrong with a line that orjson refuses."""
     if line.startswith(_UTF16):
-        return _Unreadable("the file is UTF-16; save it as UTF-8")
+        return Unreadable("the file is UTF-16; save it as UTF-8")
     nul = line.find(b"\0")
     if nul >= 0:
-        return _Unreadable(f"a NUL byte at byte {nul}; was the file damaged by a crash?")
+        return Unreadable(f"a NUL byte at byte {nul}; was the file damaged by a crash?")
     try:
         line.decode()
     except UnicodeDecodeError as bad:
-        return _Unreadable(f"not UTF-8 at byte {bad.start} (0x{line[bad.start]:02x})")
+        return Unreadable(f"not UTF-8 at byte {bad.start} (0x{line[bad.start]:02x})")
     text = line.rstrip(b" \t\r\n")
     where = _open_at_end(text)
     byte = len(error.doc[: error.pos].encode("utf-8", "surrogatepass"))
     if where is not None and ("a string" in where or _TAIL.fullmatch(text[byte:])):
-        return _Unreadable(f"half-written JSON: the line ends {where}", half_written=True)
-    return _Unreadable(f"not JSON at byte {byte}: {error.msg}")
+        return Unreadable(f"half-written JSON: the line ends {where}", half_written=True)
+    return Unreadable(f"not JSON at byte {byte}: {error.msg}")
 
 
 def _open_at_end(text: bytes) -> str | None:

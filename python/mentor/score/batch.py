@@ -58,6 +58,21 @@ class ScoreBatch(Sequence[Score]):
         """How many rollouts have a defect of each kind."""
         return self._scores.defects()
 
+    @property
+    def answers(self) -> list[str | None]:
+        """Each rollout's final answer, ``None`` where it has none. The rollouts are read again for it, at each call."""
+        return self._scores.answer_texts()
+
+    @property
+    def verdicts(self) -> list[str | None]:
+        """What the judge said of each answer: ``equal``, ``different`` or ``undecided``; ``None`` without an answer."""
+        return self._scores.verdicts()
+
+    @property
+    def defect_kinds(self) -> list[list[str]]:
+        """The kinds of defects that each rollout has, each kind once."""
+        return self._scores.defect_names()
+
     def __len__(self) -> int:
         return len(self._scores)
 
@@ -194,15 +209,20 @@ def _messages(at: int, messages: Sequence[Any]) -> bytes:
             raise InputTypeError(
                 f"score_batch: rollouts[{at}][{index}] must be a message dict, got {type(message).__name__}"
             )
-    options = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
     try:
-        return orjson.dumps(messages, option=options)
+        return _json_bytes(messages)
     except TypeError:
         pass
     try:
-        return orjson.dumps(_portable(messages), option=options)
+        return _json_bytes(_portable(messages))
     except TypeError as error:
         raise InputTypeError(f"score_batch: rollouts[{at}] cannot be written as JSON: {error}") from None
+
+
+def _json_bytes(value: Any) -> bytes:
+    # A copy: orjson shrinks a larger buffer in place, and what it gives back is lost between the rows that are kept.
+    data = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
+    return memoryview(data).tobytes()
 
 
 def _portable(value: Any, depth: int = 0) -> Any:
