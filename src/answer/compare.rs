@@ -165,10 +165,8 @@ fn comparison_and_other(gold: &Shape, predicted: &Shape) -> Decision {
     };
     // An equation has solutions, and its number may be meant; a number is no inequality.
     match (relation, other) {
-        (Relation::Equal, Shape::Matrix(_) | Shape::Infinity(_) | Shape::Interval(..) | Shape::Union(_)) => {
-            Decision::different(Rule::Kind)
-        }
-        (Relation::Positive | Relation::NotNegative, Shape::Scalar(_) | Shape::Matrix(_)) => {
+        (Relation::Equal, Shape::Matrix(_) | Shape::Infinity(_) | Shape::Interval(..) | Shape::Union(_))
+        | (Relation::Positive | Relation::NotNegative, Shape::Scalar(_) | Shape::Matrix(_)) => {
             Decision::different(Rule::Kind)
         }
         _ => Decision::UNDECIDED,

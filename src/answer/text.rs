@@ -106,7 +106,8 @@ pub(super) fn choice(text: &str) -> Option<(char, bool)> {
     let inner = ["\\text{", "\\textbf{", "\\mathrm{"].iter().find_map(|c| inner.strip_prefix(c)).unwrap_or(inner);
     let letter = inner.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
     let rest = &inner[1..];
-    let rest = if enclosed { rest.trim_start_matches('}').strip_prefix(')')? } else { rest };
+    let rest = rest.trim_start_matches('}');
+    let rest = if enclosed { rest.strip_prefix(')')? } else { rest.strip_prefix(')').unwrap_or(rest) };
     let rest = rest.trim_matches(|c: char| c == '}' || c == '\\' || c.is_whitespace() || c == '.');
     if rest.is_empty() {
         return Some((letter, false));
@@ -123,18 +124,11 @@ pub(super) fn is_prose(text: &str) -> bool {
     {
         return false;
     }
-    let mut words = text.split([' ', '-']).filter(|word| !word.is_empty());
-    let (Some(first), second) = (words.next(), words.next()) else { return false };
-    let letters = first.chars().filter(|c| c.is_alphabetic()).count();
-    let long = |word: &str| word.chars().count() > 3 && !is_name(word);
-    match second {
-        None => long(first) || letters > 1 && WORDS.contains(&first.to_lowercase().as_str()),
-        Some(_) => {
-            let all: Vec<&str> = text.split([' ', '-']).filter(|word| !word.is_empty()).collect();
-            all.iter().any(|word| long(word) || WORDS.contains(&word.to_lowercase().as_str()))
-                && !all.iter().any(|word| is_name(word) && *word != "in" && *word != "and" && *word != "or")
-        }
-    }
+    let words: Vec<&str> = text.split([' ', '-']).filter(|word| !word.is_empty()).collect();
+    let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count();
+    let telling = |word: &str| letters(word) > 3 || letters(word) > 1 && WORDS.contains(&word.to_lowercase().as_str());
+    // "pi over two" is mathematics, "and" and "or" separate elements.
+    words.iter().any(|word| telling(word)) && !words.iter().any(|word| is_name(word))
 }
 
 fn is_name(word: &str) -> bool {

@@ -313,8 +313,9 @@ impl<'a> Parser<'a> {
                 }
                 Some(Node::Number(Digits::plain(first).value()?, None))
             }
-            Kind::Sign('{') | Kind::Letter(_) => self.operand(false),
-            Kind::Command("pi" | "sqrt" | "frac" | "theta" | "alpha" | "beta") => self.operand(false),
+            Kind::Sign('{') | Kind::Letter(_) | Kind::Command("pi" | "sqrt" | "frac" | "theta" | "alpha" | "beta") => {
+                self.operand(false)
+            }
             Kind::Word(word) => {
                 // \frac ab
                 let (first, rest) = word.split_at(1);
