@@ -138,9 +138,9 @@ impl Parser<'_> {
         let open = self.peek();
         let exponent = self.exponent()?;
         // e^2x is e^2 times x to TeX, and e^{2x} to who types it.
-        let bare = matches!(open, Some(Kind::Number(_) | Kind::Letter(_)));
+        let unbraced = matches!(open, Some(Kind::Number(_) | Kind::Letter(_)));
         let beside = matches!(self.peek(), Some(Kind::Letter(_) | Kind::Word(_))) && !self.spaced();
-        self.doubtful |= bare && beside && matches!(base, Node::Number(..) | Node::Constant(_));
+        self.doubtful |= unbraced && beside && matches!(base, Node::Number(..) | Node::Constant(_));
         Some(Node::Power(Box::new(base), Box::new(exponent)))
     }
 
