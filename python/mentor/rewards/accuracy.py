@@ -12,7 +12,7 @@ from mentor.score.judge import MAX_ANSWER, judge_batch
 __all__ = ["accuracy_reward"]
 
 BOXES = ("\\boxed", "\\fbox")
-MAX_BOXES = 8  # that are taken for one answer
+MAX_BOXES = 8  # that are looked at, from the end
 NEAR = 10  # characters between boxes that belong together, as `\boxed{1} and \boxed{2}`
 TAIL = 4000  # characters at the end of a text that are searched for an answer without a box
 MATH = r"(?:\$\$(.{1,400}?)\$\$|\$([^$\n]{1,400})\$|\\\((.{1,400}?)\\\)|\\\[(.{1,400}?)\\\])"
@@ -110,7 +110,7 @@ def _boxed(text: str) -> str | None:
     contents: list[str] = []
     end = len(text)
     following = None  # where the box behind starts
-    while len(contents) < MAX_BOXES:
+    for _ in range(MAX_BOXES):
         start = max(text.rfind(box, 0, end) for box in BOXES)
         if start < 0:
             break
