@@ -1,4 +1,4 @@
-"""Answers per second of `mentor.judge_batch` beside math-verify and TRL's `accuracy_reward`, in one process and one run.
+"""Answers per second of `mentor.judge_batch` beside math-verify and TRL's `accuracy_reward`, in one process.
 
 All must give the same verdicts before anything is timed. Plain numbers and LaTeX answers apart, since their costs are.
 
