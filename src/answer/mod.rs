@@ -6,8 +6,10 @@
 //! the two values that do not meet. Tuples, intervals, sets, equations and the like are compared by their elements.
 //! Length, depth, degree, terms and bits are bounded: whatever lies beyond is undecided.
 
+mod collection;
 mod compare;
 mod enclosure;
+mod equation;
 mod eval;
 mod lex;
 mod node;

@@ -280,6 +280,11 @@ fn equation(sides: &[Node], first: &Node, last: &Node, reading: Reading, budget:
     {
         return Some(Shape::Assignment(name, Box::new(of(first, reading, budget)?)));
     }
+    // (x, y) = (1, 2)
+    if let (Node::Bracket('(', ')', names), Node::Bracket('(', ')', values)) = (first, last) {
+        let plain = names.len() == values.len() && names.iter().all(|node| matches!(node, Node::Symbol(_)));
+        return if plain { of(last, reading, budget) } else { None };
+    }
     let (left, right) = (eval::value(first, reading, budget)?, eval::value(last, reading, budget)?);
     let constant = |value: &Value| !value.has(|atom| matches!(atom, super::poly::Atom::Variable(_)));
     if constant(&left) && constant(&right) {

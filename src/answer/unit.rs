@@ -123,7 +123,9 @@ const CHANGING: [&str; 56] = [
 /// Reads a unit as it was written; `None` for words that are no unit but change the number: `or more`, `million`.
 pub(super) fn read(text: &str) -> Option<Unit> {
     let name = normal(text);
-    if name.split(' ').any(|word| CHANGING.contains(&word)) || name.len() > 60 {
+    // 5 M may be five millions.
+    if matches!(text.trim(), "M" | "K" | "B") || name.split(' ').any(|word| CHANGING.contains(&word)) || name.len() > 60
+    {
         return None;
     }
     Some(match find(&name) {

@@ -1,6 +1,7 @@
 //! Tokens into nodes: a recursive descent of bounded depth. What it does not understand it refuses.
 
 mod atom;
+mod function;
 mod operators;
 
 use super::lex::{Kind, Token, tokens};
