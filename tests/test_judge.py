@@ -82,6 +82,18 @@ def test_written_cases() -> None:
     assert [(v, r) for v, r in zip(verdicts, verdicts.rules, strict=True) if (v == "undecided") != (r == "none")] == []
 
 
+@pytest.mark.slow
+def test_math_verify_says_otherwise_on_the_listed_cases_only() -> None:
+    listed = orjson.loads((Path(__file__).parent / "cases" / "judge_math_verify.json").read_bytes())
+    decided = [case for case in CASES if case[2] != "undecided"]
+    theirs = judge_module.library_verdicts([(gold, predicted) for gold, predicted, _ in decided], 10 * PATIENT)
+    names = {True: "equal", False: "different"}
+    other = [
+        [*case, names[v]] for case, v in zip(decided, theirs, strict=True) if v is not None and names[v] != case[2]
+    ]
+    assert other == listed
+
+
 def test_the_fallback_agrees_with_the_official_judge_nearly_always() -> None:
     verdicts = mentor.judge_batch([row["pred"] for row in TABLE], [row["gold"] for row in TABLE], budget_ms=PATIENT)
     other = [

@@ -81,6 +81,7 @@ pub(super) fn value(node: &Node, reading: Reading, budget: &mut Budget) -> Optio
         | Node::Matrix(_)
         | Node::Ratio(..)
         | Node::EmptySet
+        | Node::Words(_)
         | Node::Board(_) => return None,
     })
 }

@@ -225,7 +225,7 @@ impl<'a> Lexer<'a> {
         match next {
             '\\' if !rows && after[1..].starts_with(|c: char| c.is_ascii_alphabetic()) => self.at += 1,
             '\\' => self.push(Kind::Row, 2),
-            ',' | ';' | ':' | '>' | ' ' | '\n' | '\t' => self.skip(2),
+            ',' | ';' | ':' | '>' | ' ' | '\n' | '\t' | '(' | ')' | '[' | ']' => self.skip(2),
             '!' => self.at += 2,
             '{' => {
                 self.brackets += 1;
@@ -236,7 +236,6 @@ impl<'a> Lexer<'a> {
                 self.push(Kind::Command("}"), 2);
             }
             '$' | '%' | '&' => self.push(Kind::Sign(next), 2),
-            '(' | ')' | '[' | ']' => self.skip(2),
             '|' => self.push(Kind::Command("Vert"), 2),
             'a'..='z' | 'A'..='Z' => return self.command(),
             _ => return None,

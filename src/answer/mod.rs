@@ -6,8 +6,10 @@
 //! the two values that do not meet. Tuples, intervals, sets, equations and the like are compared by their elements.
 //! Length, depth, degree, terms and bits are bounded: whatever lies beyond is undecided.
 
+mod collection;
 mod compare;
 mod enclosure;
+mod equation;
 mod eval;
 mod lex;
 mod node;
@@ -102,15 +104,18 @@ struct Answer {
     squeezed: String,
     /// With 10 for the base of `\log`.
     shape: Option<Shape>,
-    /// With e for it, where that makes a difference.
-    natural: Option<Option<Shape>>,
+    /// With e for it, where `\log` occurs at all.
+    natural: Option<Shape>,
+    /// Whether `\log` occurs.
+    logarithm: bool,
     /// Whether the text has several readings.
     doubtful: bool,
 }
 
 impl Answer {
     fn read(text: &str) -> Self {
-        let mut answer = Self { squeezed: String::new(), shape: None, natural: None, doubtful: false };
+        let mut answer =
+            Self { squeezed: String::new(), shape: None, natural: None, logarithm: false, doubtful: false };
         if text.len() > MAX_TEXT {
             return answer;
         }
@@ -126,8 +131,9 @@ impl Answer {
             if let Some(Shape::Scalar(scalar)) = &mut answer.shape {
                 scalar.letters = bare.len() > 1 && bare.chars().all(char::is_alphabetic);
             }
-            if bare.contains("log") || bare.contains("lg") {
-                answer.natural = Some(shape::shape(&node, false, &mut Budget::new()));
+            answer.logarithm = bare.contains("log") || bare.contains("lg");
+            if answer.logarithm {
+                answer.natural = shape::shape(&node, false, &mut Budget::new());
             }
         }
         answer
@@ -140,17 +146,30 @@ impl Answer {
         if self.doubtful || predicted.doubtful {
             return Decision::UNDECIDED;
         }
-        let compared = |gold: &Option<Shape>, predicted: &Option<Shape>| match (gold, predicted) {
+        let compared = |gold: Option<&Shape>, predicted: Option<&Shape>| match (gold, predicted) {
             (Some(gold), Some(predicted)) => compare::compare(gold, predicted, &mut Budget::new()),
             _ => Decision::UNDECIDED,
         };
-        let decision = compared(&self.shape, &predicted.shape);
-        if self.natural.is_none() && predicted.natural.is_none() {
+        let decision = compared(self.shape.as_ref(), predicted.shape.as_ref());
+        if decision.is_different() && self.is_spaced_like(predicted) {
+            return Decision::UNDECIDED; // 1,200 and 1, 200
+        }
+        if !self.logarithm && !predicted.logarithm {
             return decision;
         }
         // \log has two readings: decided is what both agree on.
-        let natural = |answer: &Self| answer.natural.clone().unwrap_or_else(|| answer.shape.clone());
-        let other = compared(&natural(self), &natural(predicted));
+        let other = compared(self.natural_shape(), predicted.natural_shape());
         if other.verdict == decision.verdict { decision } else { Decision::UNDECIDED }
+    }
+
+    /// The reading with e for the base of `\log`.
+    fn natural_shape(&self) -> Option<&Shape> {
+        if self.logarithm { self.natural.as_ref() } else { self.shape.as_ref() }
+    }
+
+    /// Whether both texts are the same but for blanks.
+    fn is_spaced_like(&self, other: &Self) -> bool {
+        let dense = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+        self.squeezed.contains(' ') != other.squeezed.contains(' ') && dense(&self.squeezed) == dense(&other.squeezed)
     }
 }

@@ -87,6 +87,8 @@ pub(super) enum Node {
     Matrix(Vec<Vec<Node>>),
     Ratio(Box<Node>, Box<Node>),
     EmptySet,
+    /// Words, in one writing.
+    Words(String),
     /// `\mathbb{R}` and its kin.
     Board(char),
 }

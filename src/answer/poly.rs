@@ -21,6 +21,8 @@ pub(super) type Monomial = Vec<(Atom, Exponent)>;
 const MAX_BITS: u64 = 2048;
 /// So many terms may a polynomial have.
 const MAX_TERMS: usize = 300;
+/// So many terms, counted with their power, may a power of a sum have.
+const MAX_PRODUCT: usize = 120;
 /// The largest exponent of an atom.
 const MAX_EXPONENT: i64 = 10_000;
 
@@ -31,7 +33,7 @@ pub(super) struct Budget(u32);
 impl Budget {
     /// The budget of one comparison: about a millisecond of work.
     pub fn new() -> Self {
-        Self(6_000)
+        Self(4_000)
     }
 
     /// Takes so many steps; `None` when they are not left.
@@ -202,7 +204,7 @@ impl Poly {
             power.add_reduced(reduce(scaled.collect::<Option<_>>()?)?, &coefficient, budget)?;
             return Some(power);
         }
-        if exponent > 60 {
+        if usize::try_from(exponent).ok()?.checked_mul(self.0.len())? > MAX_PRODUCT {
             return None;
         }
         let mut power = Self::constant(BigRational::one());
@@ -347,8 +349,11 @@ fn reduce(monomial: Monomial) -> Option<Reduced> {
             Atom::Prime(prime) => {
                 left = exponent.fract()
                     + if exponent.fract() < Exponent::zero() { Exponent::one() } else { Exponent::zero() };
-                let power = small(Pow::pow(BigRational::from(BigInt::from(*prime)), i32::try_from(whole).ok()?))?;
-                reduced.coefficient = small(reduced.coefficient * power)?;
+                if whole != 0 {
+                    let prime = BigRational::from(BigInt::from(*prime));
+                    let power = small(Pow::pow(prime, i32::try_from(whole).ok()?))?;
+                    reduced.coefficient = small(reduced.coefficient * power)?;
+                }
             }
             Atom::Radical(inner) if whole > 0 => {
                 left = exponent - Exponent::from(whole);

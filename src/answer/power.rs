@@ -52,12 +52,12 @@ pub(super) fn ln(value: &Value, budget: &mut Budget) -> Option<Value> {
     if !value.is_poly() || value.is_zero() {
         return opaque_ln(value);
     }
-    let (content, rest) = match value.num.single() {
-        Some((monomial, coefficient)) => (coefficient.clone(), Poly::term(monomial.clone(), BigRational::one())),
-        None => {
-            let content = value.num.content();
-            (content.clone(), value.num.scaled(&content.recip(), budget)?)
-        }
+    let (content, rest) = if let Some((monomial, coefficient)) = value.num.single() {
+        (coefficient.clone(), Poly::term(monomial.clone(), BigRational::one()))
+    } else {
+        let content = value.num.content();
+        let rest = value.num.scaled(&content.recip(), budget)?;
+        (content, rest)
     };
     let mut sum = Poly::default();
     for (prime, count) in factored(&content, budget)? {

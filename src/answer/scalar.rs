@@ -168,7 +168,7 @@ fn near(gold: &Scalar, predicted: &Scalar) -> Decision {
     }
     let (a, b) = (a.real, b.real);
     let rounded = |x: f64| (x * 1e6).round();
-    let whole = |x: Interval| (rounded(x.low) == rounded(x.high)).then(|| rounded(x.low));
+    let whole = |x: Interval| ((rounded(x.low) - rounded(x.high)).abs() < 0.5).then(|| rounded(x.low));
     let widest = (a.high - b.low).abs().max((b.high - a.low).abs());
     if let (Some(x), Some(y)) = (whole(a), whole(b))
         && (x - y).abs() < 0.5

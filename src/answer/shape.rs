@@ -114,6 +114,7 @@ fn of(node: &Node, reading: Reading, budget: &mut Budget) -> Option<Shape> {
             Shape::InBase(digits.clone(), *base, Value::rational(eval::in_base(digits, *base)?))
         }
         Node::EmptySet => Shape::Empty,
+        Node::Words(words) => Shape::Text(words.clone()),
         Node::Board(letter) => Shape::Board(*letter),
         Node::Constant(Constant::Infinity) => Shape::Infinity(false),
         Node::Negative(inner) if **inner == Node::Constant(Constant::Infinity) => Shape::Infinity(true),
@@ -155,17 +156,23 @@ fn branches(node: &Node) -> usize {
 
 fn scalar(node: &Node, reading: Reading, budget: &mut Budget) -> Option<Shape> {
     let (inner, unit) = match node {
-        Node::Measured(inner, unit) => (&**inner, Some(unit::read(unit))),
+        Node::Measured(inner, unit) => (&**inner, Some(unit::read(unit)?)),
         // \$5 \text{ per hour}
         _ => (node, None),
     };
     let (inner, unit) = match inner {
-        Node::Measured(inner, second) => (&**inner, unit.or_else(|| Some(unit::read(second)))),
+        Node::Measured(inner, second) => (
+            &**inner,
+            match unit {
+                Some(unit) => Some(unit),
+                None => Some(unit::read(second)?),
+            },
+        ),
         Node::Negative(amount) => match &**amount {
             Node::Measured(amount, money) => {
                 let value = eval::value(amount, reading, budget)?.negated();
                 let (places, decimal) = (places(amount), has_decimal(amount));
-                let unit = Some(unit::read(money));
+                let unit = Some(unit::read(money)?);
                 return Some(Shape::Scalar(Scalar { value, places, decimal, percent: false, unit, letters: false }));
             }
             _ => (inner, unit),
@@ -272,6 +279,11 @@ fn equation(sides: &[Node], first: &Node, last: &Node, reading: Reading, budget:
         && let Some(name) = name(last)
     {
         return Some(Shape::Assignment(name, Box::new(of(first, reading, budget)?)));
+    }
+    // (x, y) = (1, 2)
+    if let (Node::Bracket('(', ')', names), Node::Bracket('(', ')', values)) = (first, last) {
+        let plain = names.len() == values.len() && names.iter().all(|node| matches!(node, Node::Symbol(_)));
+        return if plain { of(last, reading, budget) } else { None };
     }
     let (left, right) = (eval::value(first, reading, budget)?, eval::value(last, reading, budget)?);
     let constant = |value: &Value| !value.has(|atom| matches!(atom, super::poly::Atom::Variable(_)));

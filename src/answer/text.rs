@@ -1,7 +1,7 @@
 //! Answers in words: the marks around an answer, choices, plain text.
 
 /// Words that name numbers or sets: no text with one of them is simply another thing than a number.
-const TELLING: [&str; 44] = [
+const TELLING: [&str; 49] = [
     "zero",
     "one",
     "two",
@@ -46,6 +46,11 @@ const TELLING: [&str; 44] = [
     "both",
     "neither",
     "minus",
+    "unbounded",
+    "diverges",
+    "divergent",
+    "limit",
+    "dne",
 ];
 
 /// Short words that are no products of letters.
@@ -106,35 +111,41 @@ pub(super) fn choice(text: &str) -> Option<(char, bool)> {
     let inner = ["\\text{", "\\textbf{", "\\mathrm{"].iter().find_map(|c| inner.strip_prefix(c)).unwrap_or(inner);
     let letter = inner.chars().next().filter(|letter| ('A'..='J').contains(letter))?;
     let rest = &inner[1..];
-    let rest = if enclosed { rest.trim_start_matches('}').strip_prefix(')')? } else { rest };
+    let rest = rest.trim_start_matches('}');
+    let rest = if enclosed { rest.strip_prefix(')')? } else { rest.strip_prefix(')').unwrap_or(rest) };
     let rest = rest.trim_matches(|c: char| c == '}' || c == '\\' || c.is_whitespace() || c == '.');
     if rest.is_empty() {
         return Some((letter, false));
     }
     let marked = enclosed || inner[1..].starts_with([')', '.', ':']);
+    // (A) or (B) is no choice.
+    let hedged = |word: &str| {
+        matches!(
+            word.to_lowercase().as_str(),
+            "or" | "and" | "not" | "nor" | "is" | "both" | "either" | "neither" | "wrong"
+        ) || matches!(word.as_bytes(), [b'A'..=b'J'])
+    };
+    if rest.split(|c: char| !c.is_alphabetic()).any(hedged) {
+        return None;
+    }
     // (A)(B) is a product.
     (marked && !rest.starts_with(['(', '^', '_', '*', '/', '+', '-', ',', '=', '<', '>'])).then_some((letter, true))
 }
 
 /// Whether the answer is words and nothing else.
 pub(super) fn is_prose(text: &str) -> bool {
+    // A minus sign is no hyphen.
     if text.len() > 200
+        || !text.starts_with(char::is_alphabetic)
         || !text.chars().all(|c| c.is_alphabetic() || matches!(c, ' ' | '\'' | '-' | '.' | '!' | '\u{2019}'))
     {
         return false;
     }
-    let mut words = text.split([' ', '-']).filter(|word| !word.is_empty());
-    let (Some(first), second) = (words.next(), words.next()) else { return false };
-    let letters = first.chars().filter(|c| c.is_alphabetic()).count();
-    let long = |word: &str| word.chars().count() > 3 && !is_name(word);
-    match second {
-        None => long(first) || letters > 1 && WORDS.contains(&first.to_lowercase().as_str()),
-        Some(_) => {
-            let all: Vec<&str> = text.split([' ', '-']).filter(|word| !word.is_empty()).collect();
-            all.iter().any(|word| long(word) || WORDS.contains(&word.to_lowercase().as_str()))
-                && !all.iter().any(|word| is_name(word) && *word != "in" && *word != "and" && *word != "or")
-        }
-    }
+    let words: Vec<&str> = text.split([' ', '-']).filter(|word| !word.is_empty()).collect();
+    let letters = |word: &str| word.chars().filter(|c| c.is_alphabetic()).count();
+    let telling = |word: &str| letters(word) > 3 || letters(word) > 1 && WORDS.contains(&word.to_lowercase().as_str());
+    // "pi over two" is mathematics, "and" and "or" separate elements.
+    words.iter().any(|word| telling(word)) && !words.iter().any(|word| is_name(word))
 }
 
 fn is_name(word: &str) -> bool {
@@ -170,10 +181,12 @@ pub(super) fn tells_more(normal: &str) -> bool {
     normal.split(' ').any(|word| TELLING.contains(&word) || word.ends_with("teen") || word.ends_with("ty"))
 }
 
-/// Whether all words of one text are in the other: "even" and "even number".
-pub(super) fn overlap(a: &str, b: &str) -> bool {
-    let within = |a: &str, b: &str| a.split(' ').all(|word| b.split(' ').any(|other| other == word));
-    within(a, b) || within(b, a)
+/// Whether two texts may say the same: a word of one is, or begins as, a word of the other ("even" and "an even number",
+/// "Tue" and "Tuesday", "increasing" and "increases"), or one of them is long.
+pub(super) fn may_agree(a: &str, b: &str) -> bool {
+    let start = |word: &str| word.chars().take(3).collect::<String>();
+    let long = |text: &str| text.split(' ').count() > 3;
+    long(a) || long(b) || a.split(' ').any(|word| b.split(' ').any(|other| start(word) == start(other)))
 }
 
 /// The text without what TeX does not show: sizes of brackets, and blanks except between letters or digits.

@@ -60,13 +60,78 @@ const UNITS: [Row; 42] = [
     (&["km per h", "km per hour", "kilometer per hour", "kmh", "kph"], "speed", 10, 36),
 ];
 
-/// Reads a unit as it was written.
-pub(super) fn read(text: &str) -> Unit {
+/// Words behind a number that change what it says.
+const CHANGING: [&str; 56] = [
+    "or",
+    "and",
+    "not",
+    "no",
+    "more",
+    "less",
+    "fewer",
+    "than",
+    "at",
+    "least",
+    "most",
+    "about",
+    "approximately",
+    "almost",
+    "nearly",
+    "to",
+    "from",
+    "if",
+    "when",
+    "where",
+    "hundred",
+    "thousand",
+    "million",
+    "billion",
+    "trillion",
+    "dozen",
+    "score",
+    "half",
+    "halve",
+    "third",
+    "quarter",
+    "fourth",
+    "fifth",
+    "tenth",
+    "hundredth",
+    "squared",
+    "cubed",
+    "factorial",
+    "root",
+    "pi",
+    "times",
+    "time",
+    "below",
+    "under",
+    "behind",
+    "lo",
+    "loss",
+    "decrease",
+    "ago",
+    "before",
+    "short",
+    "remainder",
+    "is",
+    "percentage",
+    "k",
+    "base",
+];
+
+/// Reads a unit as it was written; `None` for words that are no unit but change the number: `or more`, `million`.
+pub(super) fn read(text: &str) -> Option<Unit> {
     let name = normal(text);
-    match find(&name) {
+    // 5 M may be five millions.
+    if matches!(text.trim(), "M" | "K" | "B") || name.split(' ').any(|word| CHANGING.contains(&word)) || name.len() > 60
+    {
+        return None;
+    }
+    Some(match find(&name) {
         Some((_, kind, top, bottom)) => Unit::Known(kind, BigRational::new((*top).into(), (*bottom).into())),
         None => Unit::Other(name),
-    }
+    })
 }
 
 /// Whether a word is a unit of measurement.

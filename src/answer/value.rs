@@ -59,11 +59,11 @@ impl Value {
 
     pub fn plus(&self, other: &Self, budget: &mut Budget) -> Option<Self> {
         if self.den == other.den {
-            return Self::quotient(self.num.plus(&other.num, budget)?, self.den.clone(), budget);
+            return Self::quotient(self.num.plus(&other.num, budget)?, &self.den, budget);
         }
         let left = self.num.times(&other.den, budget)?;
         let right = other.num.times(&self.den, budget)?;
-        Self::quotient(left.plus(&right, budget)?, self.den.times(&other.den, budget)?, budget)
+        Self::quotient(left.plus(&right, budget)?, &self.den.times(&other.den, budget)?, budget)
     }
 
     pub fn minus(&self, other: &Self, budget: &mut Budget) -> Option<Self> {
@@ -71,11 +71,11 @@ impl Value {
     }
 
     pub fn times(&self, other: &Self, budget: &mut Budget) -> Option<Self> {
-        Self::quotient(self.num.times(&other.num, budget)?, self.den.times(&other.den, budget)?, budget)
+        Self::quotient(self.num.times(&other.num, budget)?, &self.den.times(&other.den, budget)?, budget)
     }
 
     pub fn over(&self, other: &Self, budget: &mut Budget) -> Option<Self> {
-        Self::quotient(self.num.times(&other.den, budget)?, self.den.times(&other.num, budget)?, budget)
+        Self::quotient(self.num.times(&other.den, budget)?, &self.den.times(&other.num, budget)?, budget)
     }
 
     /// An integer power; 0 to the 0 is undefined.
@@ -85,7 +85,7 @@ impl Value {
         }
         let size = u32::try_from(exponent.unsigned_abs()).ok()?;
         let (num, den) = (self.num.power(size, budget)?, self.den.power(size, budget)?);
-        if exponent < 0 { Self::quotient(den, num, budget) } else { Self::quotient(num, den, budget) }
+        if exponent < 0 { Self::quotient(den, &num, budget) } else { Self::quotient(num, &den, budget) }
     }
 
     /// Whether both are one and the same by their form; `None` beyond the bounds.
@@ -109,7 +109,7 @@ impl Value {
         found
     }
 
-    fn quotient(num: Poly, den: Poly, budget: &mut Budget) -> Option<Self> {
+    fn quotient(num: Poly, den: &Poly, budget: &mut Budget) -> Option<Self> {
         if den.is_zero() {
             return None;
         }

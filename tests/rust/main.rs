@@ -1,5 +1,6 @@
 //! The Rust tests, in one binary: linking is slow.
 
+mod answer;
 mod dense;
 mod exploits;
 mod format_properties;

@@ -1,6 +1,7 @@
 //! Tokens into nodes: a recursive descent of bounded depth. What it does not understand it refuses.
 
 mod atom;
+mod function;
 mod operators;
 
 use super::lex::{Kind, Token, tokens};
@@ -93,7 +94,7 @@ impl<'a> Parser<'a> {
             match self.peek() {
                 Some(Kind::Sign(',' | ';') | Kind::Command("and" | "or" | "text,")) => self.at += 1,
                 Some(Kind::Text(text)) if matches!(text.trim(), "and" | "or" | "," | ", and" | ", or" | "") => {
-                    self.at += 1
+                    self.at += 1;
                 }
                 _ => return self.at > start,
             }
@@ -152,6 +153,9 @@ impl<'a> Parser<'a> {
             self.at += 1;
             return Some(Node::Symbol(name.trim().into()));
         }
+        if let Some(words) = self.words() {
+            return Some(Node::Words(words));
+        }
         let node = self.expression()?;
         if self.eat(':') {
             let right = self.expression()?;
@@ -162,6 +166,26 @@ impl<'a> Parser<'a> {
             Some(unit) => Some(Node::Measured(Box::new(node), unit)),
             None => Some(node),
         }
+    }
+
+    /// Words that are an element of their own: `\{\text{red}, \text{blue}\}`.
+    fn words(&mut self) -> Option<String> {
+        let text = match self.peek()? {
+            Kind::Text(text) => text,
+            Kind::Word(word) if word.len() > 3 => word,
+            _ => return None,
+        };
+        let alone = matches!(
+            self.peek_at(1),
+            None | Some(
+                Kind::Sign(',' | ';' | ')' | '}' | ']' | '&') | Kind::Command("}" | "and" | "or" | "end") | Kind::Row
+            )
+        );
+        if !alone || !super::text::is_prose(text.trim()) {
+            return None;
+        }
+        self.at += 1;
+        Some(super::text::normal(text))
     }
 
     /// Words behind an expression: `\text{ cm}^2`, `dollars`.

@@ -45,22 +45,18 @@ impl Parser<'_> {
                 _ if self.starts_factor() => None,
                 _ => return Some(result),
             };
-            match explicit {
-                Some(divide) => {
-                    self.at += 1;
-                    let negative = self.eat('-');
-                    let factor = self.power(false)?;
-                    let factor = if negative { Node::Negative(Box::new(factor)) } else { factor };
-                    divided |= divide;
-                    result =
-                        if divide { Node::Quotient(Box::new(result), Box::new(factor)) } else { times(result, factor) };
-                }
-                None => {
-                    // 1/2x is half of x to some, one over 2x to others.
-                    self.doubtful |= divided;
-                    let factor = self.power(true)?;
-                    result = times(result, factor);
-                }
+            if let Some(divide) = explicit {
+                self.at += 1;
+                let negative = self.eat('-');
+                let factor = self.power(false)?;
+                let factor = if negative { Node::Negative(Box::new(factor)) } else { factor };
+                divided |= divide;
+                result =
+                    if divide { Node::Quotient(Box::new(result), Box::new(factor)) } else { times(result, factor) };
+            } else {
+                // 1/2x is half of x to some, one over 2x to others.
+                self.doubtful |= divided;
+                result = times(result, self.power(true)?);
             }
         }
     }
@@ -69,8 +65,7 @@ impl Parser<'_> {
     fn starts_factor(&self) -> bool {
         match self.peek() {
             Some(Kind::Letter('U')) => !(self.spaced() && matches!(self.peek_at(1), Some(Kind::Sign('(' | '[')))),
-            Some(Kind::Letter(_)) => true,
-            Some(Kind::Sign('(' | '{')) => true,
+            Some(Kind::Letter(_) | Kind::Sign('(' | '{')) => true,
             Some(Kind::Sign('|')) => self.bars == 0,
             Some(Kind::Word(word)) => word.len() <= 3 && !unit::is_known(word),
             Some(Kind::Command(name)) => !matches!(
@@ -131,11 +126,22 @@ impl Parser<'_> {
                 }
                 Some(Kind::Sign('^')) => {
                     self.at += 1;
-                    if self.circle() { degrees(base) } else { Node::Power(Box::new(base), Box::new(self.exponent()?)) }
+                    if self.circle() { degrees(base) } else { self.raised(base)? }
                 }
                 _ => return Some(base),
             };
         }
+    }
+
+    /// A base and the exponent behind `^`.
+    fn raised(&mut self, base: Node) -> Option<Node> {
+        let open = self.peek();
+        let exponent = self.exponent()?;
+        // e^2x is e^2 times x to TeX, and e^{2x} to who types it.
+        let unbraced = matches!(open, Some(Kind::Number(_) | Kind::Letter(_)));
+        let beside = matches!(self.peek(), Some(Kind::Letter(_) | Kind::Word(_))) && !self.spaced();
+        self.doubtful |= unbraced && beside && matches!(base, Node::Number(..) | Node::Constant(_));
+        Some(Node::Power(Box::new(base), Box::new(exponent)))
     }
 
     /// `\circ`, in braces or without.
