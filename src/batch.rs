@@ -72,7 +72,8 @@ fn content_of(json: &[u8], message: usize) -> String {
     let mut doc = Doc::default();
     let Ok(id) = doc.parse_all(&text) else { return String::new() };
     let messages = doc.value(id).as_list();
-    let content = messages.and_then(|list| list.iter().nth(message)).and_then(Value::as_map).and_then(|m| m.get("content"));
+    let content =
+        messages.and_then(|list| list.iter().nth(message)).and_then(Value::as_map).and_then(|m| m.get("content"));
     match content {
         Some(Value::String(text)) => text.to_owned(),
         Some(Value::Array(parts)) => parts

@@ -85,7 +85,8 @@ pub struct Why {
 impl Why {
     /// The same for people.
     pub fn reasons(&self) -> Vec<String> {
-        let differing = self.arguments.iter().map(|(name, similarity)| format!("{name} differs ({similarity:.2} alike)"));
+        let differing =
+            self.arguments.iter().map(|(name, similarity)| format!("{name} differs ({similarity:.2} alike)"));
         let early = self.out_of_order.iter().map(|name| format!("{name} is a result that was not there yet"));
         let same = self.equivalent.then(|| "another call with the same result".to_owned());
         same.into_iter().chain(differing).chain(early).collect()

@@ -82,7 +82,13 @@ impl Preset {
         match (self, facts.correct) {
             (Self::Sparse, true) => 1.0,
             (Self::Sparse, false) => FLOOR,
-            (Self::Valid, correct) => if correct { 0.7 + valid } else { valid },
+            (Self::Valid, correct) => {
+                if correct {
+                    0.7 + valid
+                } else {
+                    valid
+                }
+            }
             (Self::Overlap, true) => 0.7 + process,
             (Self::Overlap, false) => 0.2 * process,
             (_, true) => 0.7 + (process + valid),

@@ -87,8 +87,18 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn run(&mut self) {
         let text = self.context.text;
+        let bytes = text.as_bytes();
         let mut at = 0;
-        while let Some(start) = self.context.triggers.next(text.as_bytes(), at) {
+        loop {
+            // Tags often stand back to back, or with a line end between them: then there is nothing to search.
+            let near = at + usize::from(bytes.get(at) == Some(&b'\n'));
+            let start = match bytes.get(near) {
+                Some(b'<') => near,
+                _ => match self.context.triggers.next(bytes, at) {
+                    Some(start) => start,
+                    None => break,
+                },
+            };
             at = match tag_at(text, start, self.context.markup) {
                 None => start + 1,
                 Some((tag, length)) => self.tag(start, tag, length),

@@ -68,6 +68,28 @@ pub(super) struct Row {
     pub tag: Tag,
     /// Bit n: it is a tag in the template number n.
     markups: u32,
+    /// The first 16 bytes as a number, and which of its bits count: tags are told apart without a call of memcmp.
+    head: u128,
+    mask: u128,
+}
+
+impl Row {
+    /// Whether the tag stands at the beginning of `bytes`, whose first 16 bytes are `head`.
+    #[inline]
+    fn matches(&self, bytes: &[u8], head: u128) -> bool {
+        const HEAD: usize = size_of::<u128>();
+        (head ^ self.head) & self.mask == 0
+            && (self.text.len() <= HEAD || bytes.get(HEAD..self.text.len()) == Some(&self.text.as_bytes()[HEAD..]))
+    }
+}
+
+/// The first 16 bytes as a number; zeros for those that are missing, which no tag holds.
+#[inline]
+fn head_of(bytes: &[u8]) -> u128 {
+    match bytes.first_chunk() {
+        Some(head) => u128::from_le_bytes(*head),
+        None => bytes.iter().rev().fold(0, |head, byte| head << 8 | u128::from(*byte)),
+    }
 }
 
 /// Mistral's tag of calls.
@@ -76,7 +98,14 @@ pub(super) const TOOL_CALLS: &str = "[TOOL_CALLS]";
 const ANY: u32 = u32::MAX;
 
 const fn row(text: &'static str, tag: Tag, markups: u32) -> Row {
-    Row { text, tag, markups }
+    let bytes = text.as_bytes();
+    let (mut head, mut mask, mut at) = (0, 0, 0);
+    while at < bytes.len() && at < size_of::<u128>() {
+        head |= (bytes[at] as u128) << (8 * at);
+        mask |= 0xFF << (8 * at);
+        at += 1;
+    }
+    Row { text, tag, markups, head, mask }
 }
 
 const fn bit(markup: Markup) -> u32 {
@@ -242,9 +271,13 @@ fn rows_at(bytes: &[u8]) -> &'static [Row] {
 #[inline]
 pub(super) fn tag_at(text: &str, at: usize, markup: Markup) -> Option<(Tag, usize)> {
     let bytes = &text.as_bytes()[at..];
-    rows_at(bytes)
-        .iter()
-        .find(|row| row.markups & bit(markup) != 0 && bytes.starts_with(row.text.as_bytes()))
+    let rows = rows_at(bytes);
+    if rows.is_empty() {
+        return None;
+    }
+    let head = head_of(bytes);
+    rows.iter()
+        .find(|row| row.markups & bit(markup) != 0 && row.matches(bytes, head))
         .map(|row| (row.tag, row.text.len()))
 }
 

@@ -1,7 +1,6 @@
 //! A turn while it is read.
 
-use memchr::memmem;
-
+use super::boxed::first_box;
 use super::formats::harmony::{self, Header};
 use super::formats::{self, Block, Memo, Source};
 use super::tags::{Role, Tag};
@@ -243,7 +242,7 @@ impl Open {
         if out.attempts == 0 {
             read_bare(context, out);
         }
-        let boxed = |span: &Span| memmem::find(&text.as_bytes()[span.start..span.end], b"\\boxed").is_some();
+        let boxed = |span: &Span| first_box(&text.as_bytes()[span.start..span.end]).is_some();
         out.turns.push(Turn {
             span: Span::new(self.start, self.ended.unwrap_or(end)),
             message: None,

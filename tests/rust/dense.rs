@@ -76,7 +76,10 @@ fn the_honest_rollout_earns_all() {
 #[test]
 fn rewards_are_read_by_name_and_from_json() {
     for (text, want) in [
-        ("best", "unknown reward \"best\"; known rewards: mentor-dense, mentor, overlap, valid, f1, sparse, strict, toolrl"),
+        (
+            "best",
+            "unknown reward \"best\"; known rewards: mentor-dense, mentor, overlap, valid, f1, sparse, strict, toolrl",
+        ),
         ("{", "is no valid JSON: EOF while parsing an object at line 1 column 1"),
         ("{}", "name: is missing"),
         (r#"{"name": 3}"#, "name: must be a string"),

@@ -97,11 +97,11 @@ impl<'a> Source<'a> {
         Extent { end: end.min(bound), closed: end < bound }
     }
 
-    /// Whether a turn ends in a part of the block: then a string ran over its end.
+    /// Whether a turn ends in a part of the block: then a string ran over its end. Looks at that part only.
     pub(super) fn crosses_turn(&self, from: usize, end: usize) -> bool {
-        let part = &self.text.as_bytes()[..end.min(self.text.len())];
+        let end = end.min(self.text.len());
         let mut at = from;
-        while let Some(next) = self.triggers.next(part, at) {
+        while let Some(next) = self.triggers.next(&self.text.as_bytes()[..end], at) {
             if tag_at(self.text, next, self.markup).is_some_and(|(tag, _)| tag.bounds_turn()) {
                 return true;
             }
