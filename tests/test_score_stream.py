@@ -325,7 +325,7 @@ def test_row_groups_are_large(tmp_path: Path) -> None:
 # Memory
 
 BENCH = Path(__file__).parents[1] / "benches" / "python" / "score_stream.py"
-MARGIN_MB = 32
+MARGIN_MB = 48  # of some 600 MB more input; what the allocators keep differs between runs
 
 
 @pytest.mark.slow
