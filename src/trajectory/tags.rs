@@ -68,6 +68,9 @@ pub(super) struct Row {
     pub tag: Tag,
     /// Bit n: it is a tag in the template number n.
     markups: u32,
+    /// Its first eight bytes, and which of them it has: most rows are told apart without a comparison of texts.
+    head: u64,
+    mask: u64,
 }
 
 /// Mistral's tag of calls.
@@ -76,7 +79,14 @@ pub(super) const TOOL_CALLS: &str = "[TOOL_CALLS]";
 const ANY: u32 = u32::MAX;
 
 const fn row(text: &'static str, tag: Tag, markups: u32) -> Row {
-    Row { text, tag, markups }
+    let bytes = text.as_bytes();
+    let (mut head, mut mask, mut at) = (0, 0, 0);
+    while at < bytes.len() && at < 8 {
+        head |= (bytes[at] as u64) << (8 * at);
+        mask |= 0xFF << (8 * at);
+        at += 1;
+    }
+    Row { text, tag, markups, head, mask }
 }
 
 const fn bit(markup: Markup) -> u32 {
@@ -242,9 +252,15 @@ fn rows_at(bytes: &[u8]) -> &'static [Row] {
 #[inline]
 pub(super) fn tag_at(text: &str, at: usize, markup: Markup) -> Option<(Tag, usize)> {
     let bytes = &text.as_bytes()[at..];
+    let word = match bytes.first_chunk::<8>() {
+        Some(word) => u64::from_le_bytes(*word),
+        None => bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
     rows_at(bytes)
         .iter()
-        .find(|row| row.markups & bit(markup) != 0 && bytes.starts_with(row.text.as_bytes()))
+        .find(|row| {
+            word & row.mask == row.head && row.markups & bit(markup) != 0 && bytes.starts_with(row.text.as_bytes())
+        })
         .map(|row| (row.tag, row.text.len()))
 }
 
