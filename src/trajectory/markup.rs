@@ -248,9 +248,11 @@ fn role_at(text: &str, head: usize, until: &str) -> (Role, usize) {
     } else {
         Role::Environment
     };
-    let name = near.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-    if rest[name..].starts_with(SEPARATOR) {
-        return (role, head + name + SEPARATOR.len());
+    if near.get(..length.unwrap_or(near.len())).is_some_and(|line| line.contains(&b'<')) {
+        let name = near.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
+        if rest[name..].starts_with(SEPARATOR) {
+            return (role, head + name + SEPARATOR.len());
+        }
     }
     let unnamed = assistant.map_or(0, |name| name.trim_end().len());
     (role, head + length.map_or(unnamed, |length| length + until.len()))

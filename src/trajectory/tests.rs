@@ -88,6 +88,13 @@ fn ten_megabytes_of_mixed_unclosed_tags() {
             assert!(taken.as_secs_f64() < LIMIT, "{unit} as {}: {taken:?}", format.name());
         }
     }
+    // The same in a message's content, where all templates' thoughts and results are tags.
+    for unit in [&all, &mixed(1), &mixed(5)] {
+        let json = serde_json::json!([{"role": "assistant", "content": repeated(unit, BYTES)}]).to_string();
+        let started = Instant::now();
+        parse_messages(json.as_bytes(), &Options::default(), &mut Trajectory::default());
+        assert!(started.elapsed().as_secs_f64() < LIMIT, "{unit}: {:?}", started.elapsed());
+    }
     for tag in blocks {
         let taken = time(&repeated(tag, BYTES), Format::Auto);
         assert!(taken.as_secs_f64() < LIMIT, "{tag}: {taken:?}");

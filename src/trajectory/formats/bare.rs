@@ -46,6 +46,11 @@ impl Bare<'_> {
         self.text.len() - self.text[at..].trim_start().len()
     }
 
+    /// Whether an object with a key begins at `at`: a set of numbers is an answer.
+    fn begins_object(&self, at: usize) -> bool {
+        self.byte(at) == Some(b'{') && self.byte(self.skip(at + 1)) == Some(b'"')
+    }
+
     fn byte(&self, at: usize) -> Option<u8> {
         self.text.as_bytes().get(at).copied()
     }
@@ -54,7 +59,7 @@ impl Bare<'_> {
     fn json(&self, text: &str, open: &str, close: &str, out: &mut Trajectory) -> bool {
         let begin = self.start + open.len();
         // Worth a look only if an object follows.
-        if !text.starts_with(open) || self.byte(self.skip(begin)) != Some(b'{') {
+        if !text.starts_with(open) || !self.begins_object(self.skip(begin)) {
             return false;
         }
         if !self.named && !text.ends_with(close) {
@@ -67,16 +72,16 @@ impl Bare<'_> {
     fn fenced(&self, text: &str, out: &mut Trajectory) -> bool {
         let Some(inside) = text.strip_prefix("```") else { return false };
         let inside = inside.strip_prefix("json").unwrap_or(inside).trim_start();
-        let Some(list) = inside.strip_suffix("```").map(str::trim_end).filter(|list| list.starts_with('[')) else {
-            return false;
-        };
+        let list = inside.strip_suffix("```").or(self.named.then_some(inside)).map(str::trim_end);
+        let Some(list) = list.filter(|list| list.starts_with('[')) else { return false };
         let start = self.text.len() - inside.len();
         Bare { text: &self.text[..start + list.len()], start, named: self.named }.json(list, "[", "]", out)
     }
 
     /// Objects joined by semicolons.
     fn objects(&self, text: &str, out: &mut Trajectory) -> bool {
-        text.starts_with('{') && text.ends_with('}') && self.values(self.start, b';', "", out)
+        let looks = self.begins_object(self.start) && (self.named || text.ends_with('}'));
+        looks && self.values(self.start, b';', "", out)
     }
 
     fn values(&self, mut at: usize, separator: u8, close: &str, out: &mut Trajectory) -> bool {
@@ -102,7 +107,9 @@ impl Bare<'_> {
         let whole =
             failure.is_none() && self.text[end..].strip_prefix(close).is_some_and(|rest| rest.trim().is_empty());
         let calls = found.iter().all(|(_, value)| is_call(&out.doc, *value));
-        if !(whole && calls || self.named && found.first().is_none_or(|(_, value)| has_name(&out.doc, *value))) {
+        let first =
+            |(_, value): &(Span, Id)| if whole { has_name(&out.doc, *value) } else { is_call(&out.doc, *value) };
+        if !(whole && calls || self.named && found.first().is_none_or(first)) {
             return false;
         }
         for (span, value) in found {

@@ -40,6 +40,7 @@ pub(super) fn read(source: Source<'_>, close: &'static str, several: bool, out: 
     after
 }
 
+#[inline]
 pub(super) fn add(value: Id, span: Span, out: &mut Trajectory) {
     match call_from_value(&mut out.doc, value) {
         Ok((name, arguments)) => out.call(name, arguments, Some(span)),
@@ -91,6 +92,9 @@ fn objects(source: Source<'_>, mut at: usize, close: &'static str, out: &mut Tra
 
 /// The next line of a closed block, behind a bad object, that begins an object.
 fn next_object(source: Source<'_>, bad: usize, close: &'static str) -> Option<usize> {
+    if source.find(close, source.body) == source.text.len() {
+        return None;
+    }
     let extent = source.extent("<tool_call>", close);
     let bytes = source.text.as_bytes();
     let mut at = source.skip_blanks(bad);

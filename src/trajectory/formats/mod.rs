@@ -163,7 +163,15 @@ pub(super) enum Block {
 }
 
 /// Reads a block; records its calls, or a defect. Returns where to go on, always after `source.start`.
+#[inline]
 pub(super) fn read(block: Block, source: Source<'_>, out: &mut Trajectory) -> usize {
+    if block == Block::ToolCall {
+        return tool_call(source, out); // most of all blocks
+    }
+    read_rarer(block, source, out)
+}
+
+fn read_rarer(block: Block, source: Source<'_>, out: &mut Trajectory) -> usize {
     match block {
         Block::ToolCall => tool_call(source, out),
         Block::Function => xml::function(source, out),

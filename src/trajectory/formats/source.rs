@@ -56,8 +56,14 @@ impl<'a> Source<'a> {
         &self.text[at..]
     }
 
+    #[inline]
     pub(super) fn skip_blanks(&self, at: usize) -> usize {
-        self.text.len() - self.text[at..].trim_start().len()
+        // Nearly always there is one line end, or nothing.
+        let at = at + usize::from(self.text.as_bytes().get(at) == Some(&b'\n'));
+        match self.text.as_bytes().get(at) {
+            Some(byte) if byte.is_ascii_graphic() => at,
+            _ => self.text.len() - self.text[at..].trim_start().len(),
+        }
     }
 
     /// Where the turn ends, looked for from `from` on.
@@ -74,7 +80,7 @@ impl<'a> Source<'a> {
     /// Where a piece of text next stands; the text's length without one. Linear over all calls whose `from` only grows.
     pub(super) fn find(&self, piece: &'static str, from: usize) -> usize {
         let mut known = self.memo.found.borrow_mut();
-        let slot = known.iter_mut().find(|(text, ..)| *text == piece);
+        let slot = known.iter_mut().find(|(text, ..)| std::ptr::eq(*text, piece) || *text == piece);
         if let Some((_, asked, found)) = &slot
             && *asked <= from
             && from <= *found
