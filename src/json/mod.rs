@@ -114,11 +114,13 @@ impl Doc {
     }
 
     /// The value.
+    #[inline]
     pub fn value(&self, id: Id) -> Value<'_> {
         self.at(id.0)
     }
 
     /// The object of that id; `None` for a value of another kind.
+    #[inline]
     pub fn map(&self, id: Id) -> Option<Map<'_>> {
         match self.value(id) {
             Value::Object(map) => Some(map),
@@ -135,6 +137,7 @@ impl Doc {
     }
 
     /// The text.
+    #[inline]
     pub fn str(&self, text: Text) -> &str {
         &self.text[text.start as usize..text.end as usize]
     }

@@ -250,7 +250,7 @@ fn with_junk(messages: &[Value], kind: u8, place: usize, made: &[Made]) -> Vec<V
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn the_teachers_own_rollout_earns_the_most(steps in steps(), changes in changes()) {
@@ -373,6 +373,31 @@ fn fragment() -> impl Strategy<Value = String> {
             Just("\\boxed{95}"), Just("\\boxed{94}"), Just("<|im_end|>"),
         ].prop_map(str::to_owned),
     ]
+}
+
+/// Two ways in which a repeated call earned something: half of a call that is a little like it, and, standing for its twin, the
+/// result of the first one for another call.
+#[test]
+fn a_repeated_call_earns_nothing() {
+    for (second, result) in [(call("add", 5.5, 9.25), "14.75"), (call("subtract", 9.25, 0.75), "8.5")] {
+        let mut teacher = turn(&[(call("add", 5.5, 3.0), "8.5")]);
+        teacher.extend(turn(&[(second, result)]));
+        teacher.push(answer("95"));
+        let reference = Reference::from_json(Value::Array(teacher).to_string().as_bytes()).expect("reference");
+        let once = turn(&[(call("add", 5.5, 3.0), "8.5")]);
+        let rewards = [1, 2, 3].map(|times| {
+            let mut messages: Vec<Value> = (0..times).flat_map(|_| once.clone()).collect();
+            messages.push(answer("95"));
+            score_of(&messages, &reference, &Reward::default()).reward
+        });
+        assert!(rewards[0] > rewards[1] && rewards[1] > rewards[2], "{rewards:?}");
+    }
+    // What the reference repeats is no repetition.
+    let once = turn(&[(call("add", 5.5, 3.0), "8.5")]);
+    let mut teacher = [once.clone(), once].concat();
+    teacher.push(answer("95"));
+    let reference = Reference::from_json(Value::Array(teacher.clone()).to_string().as_bytes()).expect("reference");
+    assert_eq!(score_of(&teacher, &reference, &Reward::default()).reward.to_bits(), 1.0_f64.to_bits());
 }
 
 #[test]
