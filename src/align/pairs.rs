@@ -94,6 +94,9 @@ impl<S: Calls, R: Calls> Pairs<'_, S, R> {
         if !self.standing[call].counts {
             return 0.0;
         }
+        if self.identical && call == reference && self.dependent(reference).is_empty() {
+            return 1.0;
+        }
         let mut found = 0.0;
         if self.student.name(call) == self.reference.name(reference) {
             found = self.arguments(call, reference, scratch, None);

@@ -19,6 +19,7 @@ const MAX_LENGTH_RATIO: usize = 8;
 /// Whether two numbers are the same: two integers if they are equal, others if they differ by at most this share of the
 /// larger. Integers are often names (of accounts, of years), so none stands for its neighbour.
 #[inline]
+#[expect(clippy::float_cmp, reason = "integers are compared exactly")]
 pub fn near(a: f64, b: f64, tolerance: f64) -> bool {
     a == b
         || (a - b).abs() <= tolerance * a.abs().max(b.abs())
