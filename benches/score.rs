@@ -145,7 +145,7 @@ fn dense(c: &mut Criterion) {
         let mut score = Score::new(Trajectory::from_messages(&rollout(order)), &reference, Some(&tools), &reward);
         assert!((score.reward - want).abs() < 1e-12, "{name}: {} {:?}", score.reward, score.facts);
         group.bench_function(name, |b| {
-            b.iter(|| score.compute(black_box(&reference), Some(&tools), black_box(&reward)))
+            b.iter(|| score.compute(black_box(&reference), Some(&tools), black_box(&reward)));
         });
     }
     group.finish();

@@ -203,7 +203,7 @@ impl Tools {
         self.find(name).map(|at| &self.0[at])
     }
 
-    /// The place of the tool of that name in [`Tools::iter`].
+    /// The place of the tool of that name, for [`Tools::get_at`].
     pub fn find(&self, name: &str) -> Option<usize> {
         self.0.binary_search_by(|tool| tool.name.as_str().cmp(name)).ok()
     }
@@ -211,11 +211,6 @@ impl Tools {
     /// The tool at a place that [`Tools::find`] gave.
     pub fn get_at(&self, at: usize) -> Option<&Tool> {
         self.0.get(at)
-    }
-
-    /// The tools, sorted by name.
-    pub fn iter(&self) -> std::slice::Iter<'_, Tool> {
-        self.0.iter()
     }
 
     /// Whether a tool of that name was offered.

@@ -1,7 +1,7 @@
 //! The alignment of the greatest total similarity.
 
 use super::assignment;
-use super::pairs::{Pairs, Scratch as PairScratch, same_arguments};
+use super::pairs::{Pairs, Scratch as PairScratch};
 use super::{Calls, Match};
 
 /// With more reference calls than this, each takes its best free call in turn.
@@ -41,8 +41,10 @@ pub fn align<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, 
     if n == 0 || m == 0 {
         return;
     }
-    scratch.calls.clear();
-    scratch.calls.extend((0..m).filter(|at| pairs.standing[*at].counts));
+    let mut calls = std::mem::take(&mut scratch.calls);
+    calls.clear();
+    calls.extend((0..m).filter(|at| pairs.standing[*at].counts && is_wanted(pairs, *at, scratch)));
+    scratch.calls = calls;
     if n > MAX_EXACT {
         scratch.calls.truncate(4 * n);
         greedy(pairs, out, scratch);
@@ -64,6 +66,16 @@ pub fn align<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, 
     }
 }
 
+/// Whether a call takes part: one that was made before does only as often as the reference repeats it. It brings nothing
+/// new; it must neither stand for a call that is a little like it, nor free the first one to do so.
+fn is_wanted<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, call: usize, scratch: &mut Scratch) -> bool {
+    let before = scratch.pairs.repeats.rank(call);
+    let n = pairs.reference.len();
+    before == 0
+        || before < n
+            && (0..n).filter(|at| pairs.similarity(call, *at, &mut scratch.pairs) >= 1.0).nth(before).is_some()
+}
+
 impl Scratch {
     /// Whether a call without a match was made before with the same result: then it was for nothing. To be asked after
     /// [`align`].
@@ -73,8 +85,9 @@ impl Scratch {
 }
 
 fn matched<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, call: usize, reference: usize, similarity: f64) -> Match {
-    let exact = pairs.student.name(call) == pairs.reference.name(reference)
-        && same_arguments(pairs.student.arguments(call), pairs.reference.arguments(reference));
+    let exact = pairs.identical && call == reference
+        || pairs.student.name(call) == pairs.reference.name(reference)
+            && pairs.student.arguments(call) == pairs.reference.arguments(reference);
     Match { call, reference, similarity, exact }
 }
 

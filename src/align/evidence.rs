@@ -69,7 +69,7 @@ fn is_trivial(text: &str) -> bool {
 
 /// Whether a number is so common that it needs no source: small integers, a half, powers of ten.
 fn is_common(number: f64) -> bool {
-    number.fract() == 0.0 && number.abs() < 10.0 || [0.5, 10.0, 100.0, 1000.0].contains(&number.abs())
+    number.abs() < 10.0 && number.fract() == 0.0 || [0.5, 10.0, 100.0, 1000.0].contains(&number.abs())
 }
 
 /// The values that the reference's calls take from the task itself, not from results.

@@ -6,7 +6,7 @@ use super::repeats::Repeats;
 use super::target::Target;
 use super::value::{Rules, for_each_key, near, similarity, unordered};
 use super::words::Words;
-use crate::json::{Map, Value};
+use crate::json::Value;
 use crate::tools::{Tool, Tools};
 
 /// How calls are compared.
@@ -48,6 +48,8 @@ pub struct Pairs<'a, S, R> {
     pub tools: Option<&'a Tools>,
     /// How to compare.
     pub how: Comparison,
+    /// Whether the student's calls are the reference's, in order, with the same arguments.
+    pub identical: bool,
 }
 
 /// Buffers for comparing; what they hold belongs to one rollout.
@@ -103,6 +105,9 @@ impl<S: Calls, R: Calls> Pairs<'_, S, R> {
         if !self.standing[call].counts {
             return 0.0;
         }
+        if self.identical && call == reference && self.dependent(reference).is_empty() {
+            return 1.0;
+        }
         let mut found = 0.0;
         if self.student.name(call) == self.reference.name(reference) {
             found = self.arguments(call, reference, scratch, None);
@@ -110,11 +115,7 @@ impl<S: Calls, R: Calls> Pairs<'_, S, R> {
         if found < self.how.equivalent && self.is_equivalent(call, reference, scratch) {
             found = self.how.equivalent;
         }
-        // A repeated call stands for what the reference repeats, and for nothing else: it brings nothing new.
-        if found < 1.0 && scratch.repeats.of(call).is_some() {
-            return 0.0;
-        }
-        (found * GRAIN).round() / GRAIN
+        if found > 0.0 && found < 1.0 { (found * GRAIN).round() / GRAIN } else { found }
     }
 
     /// Why the similarity of two calls is what it is.
@@ -278,9 +279,4 @@ fn best(table: &[[f64; MAX_GROUP]; MAX_GROUP], size: usize, row: usize, taken: u
     }
     let free = (0..size).filter(|column| taken & (1 << column) == 0);
     free.map(|column| table[row][column] + best(table, size, row + 1, taken | 1 << column)).fold(0.0, f64::max)
-}
-
-/// Whether two calls are the same call with the same arguments by value.
-pub(super) fn same_arguments(a: Map<'_>, b: Map<'_>) -> bool {
-    a == b
 }

@@ -13,31 +13,46 @@ const FEW: usize = 16;
 pub(super) struct Repeats {
     /// For each call the first one that is the same, itself if there is none before. Empty: not looked for.
     first: Vec<usize>,
+    /// How many of the calls before are the same.
+    rank: Vec<usize>,
     keys: Vec<(u64, usize)>,
 }
 
 impl Repeats {
     pub(super) fn clear(&mut self) {
         self.first.clear();
+        self.rank.clear();
     }
 
     pub(super) fn find(&mut self, calls: &impl Calls) {
-        let Self { first, keys } = self;
+        let Self { first, rank, keys } = self;
         first.clear();
+        rank.clear();
         if calls.len() <= FEW {
             let same = |a: usize, b: usize| calls.name(a) == calls.name(b) && calls.arguments(a) == calls.arguments(b);
-            first.extend((0..calls.len()).map(|at| (0..at).find(|before| same(*before, at)).unwrap_or(at)));
+            for at in 0..calls.len() {
+                let last = (0..at).rev().find(|before| same(*before, at));
+                first.push(last.map_or(at, |last| first[last]));
+                rank.push(last.map_or(0, |last| rank[last] + 1));
+            }
             return;
         }
         first.extend(0..calls.len());
+        rank.resize(calls.len(), 0);
         keys.clear();
         keys.extend((0..calls.len()).map(|at| (key(calls, at), at)));
         keys.sort_unstable();
         for group in keys.chunk_by(|a, b| a.0 == b.0) {
-            for (_, at) in group {
+            for (before, (_, at)) in group.iter().enumerate() {
                 first[*at] = group[0].1;
+                rank[*at] = before;
             }
         }
+    }
+
+    /// How many of the calls before a call are the same.
+    pub(super) fn rank(&self, call: usize) -> usize {
+        self.rank.get(call).copied().unwrap_or(0)
     }
 
     /// The call that a call repeats.

@@ -19,12 +19,13 @@ const MAX_LENGTH_RATIO: usize = 8;
 /// Whether two numbers are the same: two integers if they are equal, others if they differ by at most this share of the
 /// larger. Integers are often names (of accounts, of years), so none stands for its neighbour.
 #[inline]
+#[expect(clippy::float_cmp, reason = "integers are compared exactly")]
 pub fn near(a: f64, b: f64, tolerance: f64) -> bool {
     a == b
-        || (a.fract() != 0.0 || b.fract() != 0.0)
+        || (a - b).abs() <= tolerance * a.abs().max(b.abs())
             && a.is_finite()
             && b.is_finite()
-            && (a - b).abs() <= tolerance * a.abs().max(b.abs())
+            && (a.fract() != 0.0 || b.fract() != 0.0)
 }
 
 /// The number that a text is, if it is written as JSON writes numbers: no zeros in front, so that `007` stays a text.

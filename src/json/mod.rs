@@ -121,11 +121,13 @@ impl Doc {
     }
 
     /// The value.
+    #[inline]
     pub fn value(&self, id: Id) -> Value<'_> {
         self.at(id.0)
     }
 
     /// The object of that id; `None` for a value of another kind.
+    #[inline]
     pub fn map(&self, id: Id) -> Option<Map<'_>> {
         match self.value(id) {
             Value::Object(map) => Some(map),
@@ -142,6 +144,7 @@ impl Doc {
     }
 
     /// The text.
+    #[inline]
     pub fn str(&self, text: Text) -> &str {
         let (whole, start) = match text.start & UNESCAPED {
             0 => (&self.text, text.start),

@@ -97,6 +97,11 @@ impl Score {
     /// The sets of called tools, and the calls that match by name.
     fn count_tools(&mut self, reference: &Reference) {
         let (trajectory, facts) = (&self.trajectory, &mut self.facts);
+        if facts.identical && facts.unknown_calls == 0 && facts.calls > 0 {
+            (facts.same_tools, facts.shared_tool, facts.tool_f1) = (true, true, 1.0);
+            (facts.matched_calls, facts.exact_calls) = (facts.calls, facts.calls);
+            return;
+        }
         distinct_names(trajectory, &mut self.distinct);
         let (mut names, mut common) = (0, 0);
         for at in &self.distinct {
@@ -117,7 +122,7 @@ impl Score {
     }
 
     fn align(&mut self, reference: &Reference, tools: Option<&Tools>, config: &Config) {
-        let pairs = pairs(&self.trajectory, &self.standing, reference, tools, config);
+        let pairs = pairs(&self.trajectory, &self.standing, reference, tools, config, self.facts.identical);
         align::align(&pairs, &mut self.matches, &mut self.scratch);
         if self.matches.len() < self.trajectory.calls.len() {
             self.name_repeated();
@@ -146,7 +151,7 @@ impl Score {
     pub fn explain_match(&self, known: &Match, reference: &Reference, tools: Option<&Tools>, reward: &Reward) -> Why {
         let tools = tools.or(reference.tools.as_ref());
         let config = reward.config();
-        let pairs = pairs(&self.trajectory, &self.standing, reference, tools, &config);
+        let pairs = pairs(&self.trajectory, &self.standing, reference, tools, &config, self.facts.identical);
         pairs.why(known.call, known.reference)
     }
 
@@ -187,6 +192,7 @@ fn pairs<'a>(
     reference: &'a Reference,
     tools: Option<&'a Tools>,
     config: &Config,
+    identical: bool,
 ) -> Pairs<'a, Trajectory, Reference> {
     let rules = Rules { number_tolerance: config.number_tolerance, same_words: config.same_words };
     let how = Comparison {
@@ -195,7 +201,7 @@ fn pairs<'a>(
         out_of_order: config.out_of_order,
         results: config.evidence == Evidence::Required,
     };
-    Pairs { student: trajectory, standing, reference, target: &reference.target, tools, how }
+    Pairs { student: trajectory, standing, reference, target: &reference.target, tools, how, identical }
 }
 
 /// Fills `out` with one call of each name.

@@ -31,7 +31,7 @@ enum Kind {
 impl Schema {
     /// Compiles a schema, draft 2020-12 unless its `$schema` says otherwise.
     ///
-    /// `format` is an annotation, as in the draft. Two spellings that tool lists use are understood too: OpenAPI's
+    /// `format` is an annotation, as in the draft. Two spellings that tool lists use are understood too: `OpenAPI`'s
     /// `"nullable": true`, and types by other names (`dict`, `float`, `STRING`, ...). Nothing is fetched: a `$ref` that
     /// leads out of the schema is an error, as is anything that is no schema. The message says what is wrong.
     pub fn compile(schema: &Tree) -> Result<Self, String> {
