@@ -67,10 +67,25 @@ scalars = (
     | st.sampled_from([np.int64(3), np.float32(0.5), np.bool_(True), np.arange(3), np.array("x"), np.array([[1.5]])])
     | st.sampled_from([object(), 3j, {1, 2}, range(3), collections.UserString("x"), ..., memoryview(b"x"), math.nan])
 )
-FIELDS = (
-    "role content tool_calls name arguments function type text id answer tools call_id output parameters properties "
-    "input finish_reason"
-).split()
+FIELDS = [
+    "role",
+    "content",
+    "tool_calls",
+    "name",
+    "arguments",
+    "function",
+    "type",
+    "text",
+    "id",
+    "answer",
+    "tools",
+    "call_id",
+    "output",
+    "parameters",
+    "properties",
+    "input",
+    "finish_reason",
+]
 WORDS = ["assistant", "tool", "user", "function_call", "function_call_output", "tool_use", "tool_result", "add", "3"]
 
 
@@ -225,7 +240,7 @@ def test_the_number_of_threads_and_the_calling_thread_change_no_bit(rollouts: li
 
 
 @pytest.mark.parametrize("threads", [2**31, 2**64, 10**30])
-def test_threads_beyond_all_machines(threads: int) -> None:
+def test_more_threads_than_any_machine_has(threads: int) -> None:
     try:
         scores = mentor.score_batch(["\\boxed{3}"], [REF], judge="native", threads=threads)
     except InputError as error:
