@@ -56,7 +56,8 @@ def seeds() -> Iterator[tuple[str, str]]:
     for line in lines(GOLDEN / "answer_equivalence.jsonl")[::EVERY]:
         pair = json.loads(line)
         yield "judge", pair["gold"] + SEPARATOR + pair["pred"]
-    yield "align", "\x03" + "".join(map(chr, range(9)))
+    for size in (0, 24, 9, 45, 255):
+        yield "align", chr(size // 2) + "".join(map(chr, range(48)))
 
 
 def main() -> None:

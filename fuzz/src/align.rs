@@ -1,8 +1,10 @@
-//! The aligner against counting.
+//! The aligner: assignments against trying them all, matches by name against counting.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use mentor::align::{self, Calls};
+use mentor::align::assignment::{Pair, Scratch, assign};
+use mentor::align::{self, Calls, NameScratch, naive};
 use mentor::json::{Doc, Id, Map};
 
 /// At most so many calls on a side.
@@ -60,29 +62,58 @@ fn common<K: Ord>(a: &BTreeMap<K, usize>, b: &BTreeMap<K, usize>) -> usize {
     a.iter().map(|(kind, count)| *count.min(b.get(kind).unwrap_or(&0))).sum()
 }
 
-/// Aligns two lists of calls: as many pairs as counting allows, each call in one, exact pairs first.
+/// Counts two lists' matches, or assigns by a matrix of weights; which of them, the first byte says.
 pub fn check(data: &[u8]) {
     let (first, rest) = data.split_first().unwrap_or((&0, &[]));
-    let (student, teacher) = rest.split_at(rest.len().min(usize::from(*first) % (MOST + 1)));
+    let size = usize::from(first >> 1);
+    if first % 2 == 0 {
+        counts(rest, size % (MOST + 1));
+    } else {
+        assignment(rest, 1 + size % WIDE, 1 + size / WIDE % WIDE);
+    }
+}
+
+/// As many matches as counting allows.
+fn counts(bytes: &[u8], calls: usize) {
+    let (student, teacher) = bytes.split_at(bytes.len().min(calls));
     let (student, teacher) = (List::new(student), List::new(teacher));
-    let (mut out, mut taken) = (Vec::new(), vec![true; 3]);
-    align::align(&student, &teacher, &mut out, &mut taken);
+    let found = align::count_names(&student, &teacher, &mut NameScratch::default());
     let names = common(&student.counted(|call| call.0), &teacher.counted(|call| call.0));
     let same = common(&student.counted(|call| call.2 & 63), &teacher.counted(|call| call.2 & 63));
-    assert_eq!(out.len(), names);
-    assert_eq!(out.iter().filter(|found| found.exact).count(), same);
-    assert!(out.windows(2).all(|pair| pair[0].reference < pair[1].reference), "{out:?}");
-    let mut calls: Vec<usize> = out.iter().map(|found| found.call).collect();
-    calls.sort_unstable();
-    calls.dedup();
-    assert_eq!(calls.len(), out.len(), "a call stands for two: {out:?}");
-    for found in &out {
-        let (call, wanted) = (&student.calls[found.call], &teacher.calls[found.reference]);
-        assert_eq!((call.0, found.exact), (wanted.0, call.2 & 63 == wanted.2 & 63), "{found:?}");
-    }
+    assert_eq!(found, (names, same));
     let identical = student.calls.len() == teacher.calls.len()
         && student.calls.iter().zip(&teacher.calls).all(|(a, b)| a.2 & 63 == b.2 & 63);
     assert_eq!(align::identical(&student, &teacher), identical);
-    let f1 = align::f1(student.calls.len(), teacher.calls.len(), out.len());
+    let f1 = align::f1(student.calls.len(), teacher.calls.len(), names);
     assert!((0.0..=1.0).contains(&f1), "{f1}");
+}
+
+/// More rows or columns than the naive version takes.
+const WIDE: usize = 11;
+
+thread_local! {
+    /// Buffers that earlier matrices used.
+    static USED: RefCell<Scratch> = RefCell::default();
+}
+
+/// The naive version's pairs for small matrices; for all of them no less than the transposed matrix gives. Weights are
+/// sixteenths, which floats add without rounding.
+fn assignment(bytes: &[u8], n: usize, m: usize) {
+    let weight = |at: usize| f64::from(bytes.get(at).map_or(0, |byte| byte % 17)) / 16.0;
+    let weights: Vec<f64> = (0..n * m).map(weight).collect();
+    let turned: Vec<f64> = (0..n * m).map(|at| weights[at % n * m + at / n]).collect();
+    let found = USED.with_borrow_mut(|scratch| assign(&weights, n, m, scratch).to_vec());
+    let across = assign(&turned, m, n, &mut Scratch::default()).to_vec();
+    if let Some(wanted) = naive::assign(&weights, n, m) {
+        assert_eq!(found, wanted, "{n} by {m}: {weights:?}");
+    }
+    let sum = |pairs: &[Pair], weights: &[f64], m: usize| -> f64 {
+        pairs.iter().map(|pair| weights[pair.reference * m + pair.call]).sum()
+    };
+    assert_eq!(sum(&found, &weights, m).to_bits(), sum(&across, &turned, n).to_bits(), "{n} by {m}: {weights:?}");
+    let mut calls: Vec<usize> = found.iter().map(|pair| pair.call).collect();
+    calls.sort_unstable();
+    calls.dedup();
+    assert_eq!(calls.len(), found.len(), "a call stands for two: {found:?}");
+    assert!(found.windows(2).all(|pair| pair[0].reference < pair[1].reference), "{found:?}");
 }

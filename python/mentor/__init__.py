@@ -83,7 +83,7 @@ def _refuse_sub_interpreters() -> None:
     is_main = getattr(_thread, "_is_main_interpreter", None)
     if is_main is None:  # before Python 3.12
         try:
-            import _xxsubinterpreters as interpreters
+            interpreters = importlib.import_module("_xxsubinterpreters")
         except ImportError:  # an interpreter without sub-interpreters
             return
         main: bool = interpreters.get_current() == interpreters.get_main()

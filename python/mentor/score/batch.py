@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["ScoreBatch", "score_batch"]
 
 JUDGES = ("auto", "native", "math-verify")
+MAX_THREADS = 256  # each number that is asked for makes a pool of its own
 MAX_DEPTH = 100  # of messages; the parser refuses more than 127
 
 Rollout = str | bytes | Sequence[Mapping[str, Any]]
@@ -155,6 +156,7 @@ def score_batch(
     chosen = prepared_reward(reward)
     if threads is not None and (not isinstance(threads, int) or threads < 1):
         raise InputError(f"score_batch: threads must be a positive number or None, got {threads!r}")
+    threads = None if threads is None else min(threads, MAX_THREADS)
     rows, references = _rows("rollouts", rollouts), _rows("refs", refs)
     if len(rows) != len(references):
         raise InputError(
