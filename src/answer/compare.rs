@@ -131,10 +131,15 @@ fn mixed(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> Decision {
         }
         // Zero solutions, no solution.
         (S::Empty, other) | (other, S::Empty) if other.is_zero() => Decision::UNDECIDED,
-        (S::Union(parts), other) | (other, S::Union(parts)) => match other {
+        // x < 2 or x > 3
+        (S::Union(parts), S::List(items)) | (S::List(items), S::Union(parts))
+            if items.iter().all(|item| matches!(item, S::Interval(Some(_), ..))) =>
+        {
+            unions(parts, items, budget)
+        }
+        (S::Union(_), other) | (other, S::Union(_)) => match other {
             // A union may be one interval, or all numbers.
             S::Interval(..) | S::Board(_) | S::Set(_) | S::List(_) | S::Comparison(..) | S::Tuple(_) | S::Square(_) => {
-                let _ = parts;
                 Decision::UNDECIDED
             }
             _ => Decision::different(Rule::Kind),
