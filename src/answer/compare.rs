@@ -131,15 +131,20 @@ fn mixed(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> Decision {
         }
         // Zero solutions, no solution.
         (S::Empty, other) | (other, S::Empty) if other.is_zero() => Decision::UNDECIDED,
-        (S::Union(parts), other) | (other, S::Union(parts)) => match other {
+        // x < 2 or x > 3
+        (S::Union(parts), S::List(items)) | (S::List(items), S::Union(parts))
+            if items.iter().all(|item| matches!(item, S::Interval(Some(_), ..))) =>
+        {
+            unions(parts, items, budget)
+        }
+        (S::Union(_), other) | (other, S::Union(_)) => match other {
             // A union may be one interval, or all numbers.
             S::Interval(..) | S::Board(_) | S::Set(_) | S::List(_) | S::Comparison(..) | S::Tuple(_) | S::Square(_) => {
-                let _ = parts;
                 Decision::UNDECIDED
             }
             _ => Decision::different(Rule::Kind),
         },
-        (S::Comparison(..), _) | (_, S::Comparison(..)) => comparison_and_other(gold, predicted),
+        (S::Comparison(..), _) | (_, S::Comparison(..)) => comparison_and_other(gold, predicted, budget),
         (S::Board(_), S::Interval(..) | S::Set(_)) | (S::Interval(..) | S::Set(_), S::Board(_)) => Decision::UNDECIDED,
         _ => Decision::different(Rule::Kind),
     }
@@ -157,8 +162,9 @@ fn named(value: &Shape, other: &Shape, decision: Decision) -> Decision {
     if plain(value) && plain(other) { decision } else { Decision::UNDECIDED }
 }
 
-fn comparison_and_other(gold: &Shape, predicted: &Shape) -> Decision {
-    let ((Shape::Comparison(relation, _), other) | (other, Shape::Comparison(relation, _))) = (gold, predicted) else {
+fn comparison_and_other(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> Decision {
+    let ((Shape::Comparison(relation, sides), other) | (other, Shape::Comparison(relation, sides))) = (gold, predicted)
+    else {
         return Decision::UNDECIDED;
     };
     // An equation has solutions, and its number may be meant; a number is no inequality.
@@ -167,8 +173,46 @@ fn comparison_and_other(gold: &Shape, predicted: &Shape) -> Decision {
         | (Relation::Positive | Relation::NotNegative, Shape::Scalar(_) | Shape::Matrix(_)) => {
             Decision::different(Rule::Kind)
         }
+        // x^2 + y^2 = 25 has no number for a solution; but 25 may be meant, or the left side.
+        (Relation::Equal, Shape::Scalar(scalar)) if variables(&sides.0) > 1 => {
+            let (difference, left) = &**sides;
+            let right = left.minus(difference, budget);
+            let another = |side: Option<&Value>, budget: &mut Budget| {
+                side.and_then(|side| side.same(&scalar.value, budget)) == Some(false)
+            };
+            let neither = another(Some(left), budget) && another(right.as_ref(), budget);
+            if neither && !scalar.decimal && variables(&scalar.value) == 0 {
+                Decision::different(Rule::Kind)
+            } else {
+                Decision::UNDECIDED
+            }
+        }
         _ => Decision::UNDECIDED,
     }
+}
+
+/// How many variables a value has.
+fn variables(value: &Value) -> usize {
+    let mut names = std::collections::BTreeSet::new();
+    value.visit(|atom| {
+        if let Atom::Variable(name) = atom {
+            names.insert(name.clone());
+        }
+    });
+    names.len()
+}
+
+/// Whether a shape is one term in which a choice's letter stands, in either case.
+fn names(shape: &Shape, letter: char) -> bool {
+    let Shape::Scalar(scalar) = shape else { return false };
+    let name = letter.to_ascii_lowercase().to_string();
+    let same = scalar.value.has(|atom| match atom {
+        Atom::Variable(variable) => variable.to_lowercase() == name,
+        Atom::E => name == "e",
+        Atom::I => name == "i",
+        _ => false,
+    });
+    same && scalar.value.is_poly() && scalar.value.num.single().is_some()
 }
 
 /// Words and choices.
@@ -189,21 +233,26 @@ fn words(gold: &Shape, predicted: &Shape) -> Decision {
         }
         (S::Choice(letter, false), other) | (other, S::Choice(letter, false)) => match other {
             // (a) for (A), and the letter as a variable.
-            S::Scalar(scalar) => {
-                let name = letter.to_ascii_lowercase().to_string();
-                let same = scalar.value.has(|atom| matches!(atom, Atom::Variable(n) if n.to_lowercase() == name))
-                    || name == "e" && scalar.value.has(|atom| matches!(atom, Atom::E))
-                    || name == "i" && scalar.value.has(|atom| matches!(atom, Atom::I));
-                let alone = scalar.value.num.single().is_some() && scalar.value.is_poly();
-                if same && alone { Decision::UNDECIDED } else { Decision::different(Rule::Kind) }
+            S::Scalar(_) => {
+                if names(other, *letter) {
+                    Decision::UNDECIDED
+                } else {
+                    Decision::different(Rule::Kind)
+                }
+            }
+            S::List(items) | S::Set(items) if !items.iter().any(|item| names(item, *letter)) => {
+                Decision::different(Rule::Kind)
             }
             S::Text(_) | S::List(_) | S::Set(_) | S::Assignment(..) => Decision::UNDECIDED,
             _ => Decision::different(Rule::Kind),
         },
         (S::Text(text), other) | (other, S::Text(text)) => {
             let letters = matches!(other, S::Scalar(scalar) if scalar.letters);
+            // "No solution" is no number, unless it says that there are none of them.
+            let number = matches!(other, S::Scalar(scalar) if scalar.value.as_rational().is_some()) && !other.is_zero();
+            let telling = if number { text::tells_number(text) } else { text::tells_more(text) };
             if letters
-                || text::tells_more(text)
+                || telling
                 || matches!(other, S::Choice(..) | S::Assignment(..) | S::Empty | S::Infinity(_) | S::Board(_))
             {
                 Decision::UNDECIDED

@@ -40,6 +40,9 @@ fn try_compare(gold: &Scalar, predicted: &Scalar, budget: &mut Budget) -> Option
     }
     let is_degree = |scalar: &Scalar| scalar.value.has(|atom| matches!(atom, Atom::Degree));
     if is_degree(gold) != is_degree(predicted) {
+        if gold.unit.is_some() || predicted.unit.is_some() {
+            return Some(Decision::different(Rule::Unit)); // 60 degrees and 60 minutes
+        }
         return degrees(gold, predicted, budget);
     }
     let decision = values(gold, predicted, budget)?;

@@ -1,56 +1,17 @@
 //! Answers in words: the marks around an answer, choices, plain text.
 
-/// Words that name numbers or sets: no text with one of them is simply another thing than a number.
-const TELLING: [&str; 49] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "dozen",
-    "hundred",
-    "thousand",
-    "million",
-    "half",
-    "third",
-    "quarter",
-    "fourth",
-    "fifth",
-    "none",
-    "nothing",
-    "infinite",
-    "infinitely",
-    "infinity",
-    "all",
-    "any",
-    "every",
-    "real",
-    "reals",
-    "empty",
-    "undefined",
-    "exist",
-    "solution",
-    "solutions",
-    "first",
-    "second",
-    "once",
-    "twice",
-    "both",
-    "neither",
-    "minus",
-    "unbounded",
-    "diverges",
-    "divergent",
-    "limit",
-    "dne",
+/// Words that name numbers: no text with one of them is simply another thing than a number.
+#[rustfmt::skip]
+const NUMBERS: [&str; 27] = [
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "dozen", "hundred", "thousand",
+    "million", "half", "third", "quarter", "fourth", "fifth", "first", "second", "once", "twice", "minus",
+];
+
+/// Words that name sets and the like.
+#[rustfmt::skip]
+const SETS: [&str; 22] = [
+    "none", "nothing", "infinite", "infinitely", "infinity", "all", "any", "every", "real", "reals", "empty",
+    "undefined", "exist", "solution", "solutions", "both", "neither", "unbounded", "diverges", "divergent", "limit", "dne",
 ];
 
 /// Short words that are no products of letters.
@@ -178,7 +139,12 @@ pub(super) fn normal(text: &str) -> String {
 
 /// Whether words may stand for a number or a set.
 pub(super) fn tells_more(normal: &str) -> bool {
-    normal.split(' ').any(|word| TELLING.contains(&word) || word.ends_with("teen") || word.ends_with("ty"))
+    tells_number(normal) || normal.split(' ').any(|word| SETS.contains(&word))
+}
+
+/// Whether words may stand for a number other than zero.
+pub(super) fn tells_number(normal: &str) -> bool {
+    normal.split(' ').any(|word| NUMBERS.contains(&word) || word.ends_with("teen") || word.ends_with("ty"))
 }
 
 /// Whether two texts may say the same: a word of one is, or begins as, a word of the other ("even" and "an even number",

@@ -134,6 +134,7 @@ fn hedges_and_half_agreements_are_not_equal() {
         (r"\text{even}", "even or odd"),
         ("5", r"5\text{ M}"),
         ("1,200", "1, 200"),
+        (r"60^\circ", r"60 \text{ minutes}"),
         ("12", "1 2"),
         ("no", "on"),
         ("ab", "ba"),
@@ -221,20 +222,30 @@ fn hostile_answers_cost_microseconds() {
     for gold in ["9", "x+1", r"\{1,2\}", r"\text{even}"] {
         let gold = Gold::new(gold);
         for answer in &answers {
-            let started = Instant::now();
-            let verdict = gold.judge(answer);
-            let elapsed = started.elapsed();
-            assert_ne!(verdict, Verdict::Equal, "{answer:.60}");
-            assert!(elapsed < Duration::from_millis(20), "{answer:.60}: {elapsed:?}");
+            assert_ne!(gold.judge(answer), Verdict::Equal, "{answer:.60}");
+            let elapsed = quickest(|| gold.judge(answer));
+            assert!(elapsed < Duration::from_millis(10), "{answer:.60}: {elapsed:?}");
+        }
+        for answer in &answers[..3] {
+            assert!(quickest(|| gold.judge(answer)) < Duration::from_micros(200), "{answer}");
         }
     }
     // The same answer as gold and as prediction, in another writing.
     for answer in &answers {
         let other = format!("{answer}+0");
-        let started = Instant::now();
-        Gold::new(answer).judge(&other);
-        assert!(started.elapsed() < Duration::from_millis(40), "{answer:.60}: {:?}", started.elapsed());
+        let elapsed = quickest(|| Gold::new(answer).judge(&other));
+        assert!(elapsed < Duration::from_millis(20), "{answer:.60}: {elapsed:?}");
     }
+}
+
+/// The shortest of some runs: other tests share the cores.
+fn quickest<T>(run: impl Fn() -> T) -> Duration {
+    let timed = || {
+        let started = Instant::now();
+        std::hint::black_box(run());
+        started.elapsed()
+    };
+    (0..10).map(|_| timed()).min().expect("runs")
 }
 
 /// An expression that can be written in several ways and evaluated by another, simple, route.
