@@ -53,8 +53,8 @@ def test_the_text_as_a_whole() -> None:
         '  unknown_tool: no tool named "sqrt" was offered',
         "",
         "turns",
-        "  1 (message 0): +0.0437",
-        "  2 (message 3): -0.0125",
+        "  1 (message 0): +0.0312",
+        "  2 (message 3): +0.0000",
     ]
 
 

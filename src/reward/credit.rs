@@ -2,7 +2,6 @@
 
 use super::facts::{penalties, penalty};
 use super::{Config, Reward, Score};
-use crate::trajectory::Defect;
 
 impl Score {
     /// Each turn's share of the reward, which is their sum. Empty without a turn.
@@ -57,16 +56,8 @@ impl Score {
         for defect in &self.trajectory.defects {
             let penalty = penalty(defect.kind, config);
             rest -= penalty;
-            credit[self.turn_of(defect).unwrap_or(last)] -= scale * penalty;
+            credit[defect.turn.unwrap_or(last).min(last)] -= scale * penalty;
         }
         credit[last] -= scale * rest;
-    }
-
-    /// The turn that a defect stands in, where that is known: in text rollouts.
-    fn turn_of(&self, defect: &Defect) -> Option<usize> {
-        let span = defect.span?;
-        let turns = &self.trajectory.turns;
-        let at = turns.partition_point(|turn| turn.span.start <= span.start).checked_sub(1)?;
-        turns.iter().all(|turn| turn.message.is_none()).then_some(at)
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn find(
     standing.clear();
     for at in 0..trajectory.calls.len() {
         let call = trajectory.calls[at];
+        trajectory.at_turn = Some(call.turn);
         let (found, valid) = check(trajectory, &call, tools, config, facts);
         let executed = call.result.is_some();
         facts.executed_calls += usize::from(executed);
@@ -116,6 +117,7 @@ fn early_answers(trajectory: &mut Trajectory) {
         let turn = trajectory.turns[at];
         if turn.boxed {
             let span = turn.message.is_none().then_some(turn.span);
+            trajectory.at_turn = Some(at);
             trajectory.defect(
                 DefectKind::EarlyAnswer,
                 span,
@@ -123,4 +125,5 @@ fn early_answers(trajectory: &mut Trajectory) {
             );
         }
     }
+    trajectory.at_turn = None;
 }

@@ -13,7 +13,7 @@ use crate::align::{self, Calls, Comparison, Match, Pairs, Rules, Standing, Why};
 use crate::answer::Verdict;
 use crate::json::Map;
 use crate::tools::Tools;
-use crate::trajectory::{DefectKind, Trajectory};
+use crate::trajectory::{Call, DefectKind, Trajectory};
 
 pub use choice::{BadReward, DENSE, PresetOptions, Reward, TOOLRL};
 pub use config::{BadConfig, Config, Evidence, Penalties};
@@ -141,10 +141,12 @@ impl Score {
                 continue;
             }
             self.facts.repeated_calls += 1;
-            let span = self.trajectory.calls[at].span;
+            let Call { span, turn, .. } = self.trajectory.calls[at];
+            self.trajectory.at_turn = Some(turn);
             let message = "the call was made before, with the same result, and the reference does not repeat it";
             self.trajectory.defect(DefectKind::RepeatedCall, span, message);
         }
+        self.trajectory.at_turn = None;
     }
 
     /// Why a match is less similar than it could be. `tools` and `reward` are those that were scored with.

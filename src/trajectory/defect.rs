@@ -13,6 +13,8 @@ pub struct Defect {
     pub message: Cow<'static, str>,
     /// Where, as in [`super::Call::span`].
     pub span: Option<Span>,
+    /// Index of the turn that it belongs to; `None` where it is the whole rollout's.
+    pub turn: Option<usize>,
 }
 
 macro_rules! defect_kinds {

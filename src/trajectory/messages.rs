@@ -122,9 +122,11 @@ impl Reader<'_, '_> {
             self.out.calls.truncate(first_call);
             self.out.attempts = 0;
         }
+        self.out.at_turn = self.out.turns.len().checked_sub(1);
         for call in calls {
             self.call(index, call, &["id"]);
         }
+        self.out.at_turn = None;
         self.count_attempts();
     }
 
@@ -138,11 +140,13 @@ impl Reader<'_, '_> {
         }
         self.turn_open = true;
         self.out.finished = true;
+        self.out.at_turn = self.out.turns.len().checked_sub(1);
         if custom {
             self.custom_call(index, item);
         } else {
             self.call(index, Value::Object(item), &["call_id", "id"]);
         }
+        self.out.at_turn = None;
         self.count_attempts();
     }
 

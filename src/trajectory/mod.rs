@@ -139,6 +139,8 @@ pub struct Trajectory {
     pub counts: [u32; DefectKind::ALL.len()],
     /// How many calls could not be read.
     pub bad_calls: usize,
+    /// The turn that new defects belong to.
+    pub(crate) at_turn: Option<usize>,
     /// Calls, readable or not, of the turn that is being read.
     attempts: usize,
     /// Scratch: what of a turn is neither thought nor call nor result.
@@ -201,6 +203,7 @@ impl Trajectory {
         self.defects.clear();
         self.counts = [0; DefectKind::ALL.len()];
         self.bad_calls = 0;
+        self.at_turn = None;
         self.attempts = 0;
         self.visible.clear();
         self.source.clear();
@@ -228,7 +231,7 @@ impl Trajectory {
             self.attempts += 1;
         }
         if self.defects.len() < MAX_DEFECTS {
-            self.defects.push(Defect { kind, message: message().into(), span });
+            self.defects.push(Defect { kind, message: message().into(), span, turn: self.at_turn });
         }
     }
 

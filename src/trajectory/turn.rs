@@ -56,6 +56,7 @@ impl Open {
         if role == Role::Assistant {
             out.visible.clear();
             out.attempts = 0;
+            out.at_turn = Some(out.turns.len());
         }
         Self {
             role,
@@ -242,6 +243,7 @@ impl Open {
         if out.attempts == 0 {
             read_bare(context, out);
         }
+        out.at_turn = None;
         let boxed = |span: &Span| first_box(&text.as_bytes()[span.start..span.end]).is_some();
         out.turns.push(Turn {
             span: Span::new(self.start, self.ended.unwrap_or(end)),
