@@ -137,6 +137,8 @@ fn hedges_and_half_agreements_are_not_equal() {
         ("1,200", "1, 200"),
         (r"60^\circ", r"60 \text{ minutes}"),
         ("12", "1 2"),
+        ("2", "1{2}"),
+        ("0.333", "0.333..."),
         ("no", "on"),
         ("ab", "ba"),
         ("3", r"3 \text{ remainder } 2"),
