@@ -29,6 +29,7 @@ pub(super) fn bare(text: &str) -> &str {
         if let Some(rest) = text.strip_suffix('.')
             && !rest.ends_with("\\right")
             && !rest.ends_with("\\left")
+            && !rest.ends_with('.')
         {
             text = rest.trim_end();
         }

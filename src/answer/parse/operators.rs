@@ -56,6 +56,9 @@ impl Parser<'_> {
             } else {
                 // 1/2x is half of x to some, one over 2x to others.
                 self.doubtful |= divided;
+                // 1{2} shows as 12.
+                self.doubtful |=
+                    self.peek() == Some(Kind::Sign('{')) && matches!(self.peek_at(1), Some(Kind::Number(_)));
                 result = times(result, self.power(true)?);
             }
         }
