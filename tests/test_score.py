@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import mentor
-from mentor.score import FORMATS
 from mentor.errors import InputError, InputTypeError
+from mentor.score import FORMATS
 
 GOLDEN = Path(__file__).parent / "golden"
 TOOLS = (

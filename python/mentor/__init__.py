@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mentor import errors, tools
     from mentor._core import __version__
+    from mentor.explain import Explanation
     from mentor.sandbox import Fault, Limits, Outcome, Sandbox, Session
     from mentor.score import (
         DenseReward,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         score_batch,
     )
     from mentor.tools import ToolSet
-    from mentor.explain import Explanation
     from mentor.types import Call, Defect, Match, ReferenceCall, Score, Turn
 
 _HOMES = {

@@ -13,7 +13,7 @@ import click
 
 from mentor.cli.options import on_error_option
 from mentor.score import REWARDS
-from mentor.score.batch import FORMATS, JUDGES
+from mentor.score.formats import FORMATS, JUDGES
 
 __all__ = ["score"]
 
@@ -44,7 +44,9 @@ AHEAD = 4  # batches read while others are scored
 @click.option("--rollout-key", help="The rollouts' key or column.  [default: rollout, completion or messages]")
 @click.option("--reference-key", help="The references' key or column.  [default: reference or ref]")
 @click.option("--judge", type=click.Choice(JUDGES), default="auto", show_default=True, help="Who judges the answers.")
-@click.option("--budget-ms", default=2000, show_default=True, help="Milliseconds that math-verify may take per answer.")
+@click.option(
+    "--budget-ms", default=10_000, show_default=True, help="Milliseconds to wait for math-verify at most, per batch."
+)
 @on_error_option
 @click.option("--threads", type=click.IntRange(min=1), help="Threads to use at most; one per core without it.")
 def score(

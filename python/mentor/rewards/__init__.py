@@ -1,5 +1,6 @@
 """Rewards for TRL's trainers, computed by :func:`mentor.score_batch`."""
 
+from mentor.rewards.accuracy import accuracy_reward
 from mentor.rewards.schedules import LinearSchedule, Schedule
 from mentor.rewards.trl import Judge, RewardFunction, StepSummary, mark_truncated, portable, summarize
 
@@ -9,6 +10,7 @@ __all__ = [
     "RewardFunction",
     "Schedule",
     "StepSummary",
+    "accuracy_reward",
     "mark_truncated",
     "portable",
     "summarize",

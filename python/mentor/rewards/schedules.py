@@ -20,8 +20,8 @@ _WEIGHTS = ("outcome", "process", "validity", "wrong_scale")
 class LinearSchedule:
     """Weights that move in a straight line from one config to another, and stay there.
 
-    The process term shows the way while answers are mostly wrong; once they are right, it can shrink, so that the student
-    may find better ways than the teacher's.
+    The process term shows the way while answers are mostly wrong; once they are right, it can shrink, so that the
+    student may find better ways than the teacher's.
 
     Attributes:
         start: The config of step 0.

@@ -10,8 +10,8 @@ import orjson
 
 from mentor import _core
 from mentor.errors import InputError, InputTypeError
+from mentor.score.formats import format_name
 from mentor.score.judge import DEFAULT_BUDGET_MS, library_verdicts
-from mentor.score.formats import FORMATS, format_name
 from mentor.score.reference import Reference
 from mentor.score.rewards import Reward, prepared_reward
 from mentor.types import Call, Defect, Match, ReferenceCall, Score, Turn
@@ -123,23 +123,24 @@ def score_batch(
         refs: N references (:class:`Reference`, dicts, teacher trajectories, JSON). The same object, or
             the same JSON text, may stand for a whole group; it is read once.
         reward: ``mentor-dense``, the project's own; a published one: ``mentor`` (arXiv 2510.18383), its ablations
-            ``overlap``, ``valid`` and ``f1``, the baselines ``sparse`` and ``strict``, ``toolrl``; or one with options, a
-            :class:`DenseReward` or :class:`PublishedReward`.
+            ``overlap``, ``valid`` and ``f1``, the baselines ``sparse`` and ``strict``, ``toolrl``; or one with
+            options, a :class:`DenseReward` or :class:`PublishedReward`.
         tools: The offered tools: names, schemas, or a ToolSet; one list for all rows, or one per row. ``None`` uses
             each reference's own ``tools``; without those every name counts as offered.
         format: How tool calls are written in text: ``auto`` to recognise it, the name of a format, or a tokenizer or
             the name of a model whose format is known.
         judge: ``auto`` asks math-verify where the native judge cannot decide, ``native`` counts such answers as wrong,
             ``math-verify`` asks for all.
-        budget_ms: Milliseconds that math-verify may take for one answer; then the answer counts as wrong, with a defect
-            ``undecided``.
+        budget_ms: Milliseconds that the whole call waits for math-verify at most; one answer may take two seconds of
+            it. What is undecided then counts as wrong, with a defect ``undecided``.
         threads: Threads to use at most; ``None`` means one per core. The result does not depend on it.
 
     Returns:
         The scores.
 
     Raises:
-        InputError: Unequal lengths, an unknown reward or format, or a bad reference; the message names the row and the field.
+        InputError: Unequal lengths, an unknown reward or format, or a bad reference; the message names the row and the
+            field.
         InputTypeError: An argument has the wrong type.
         JudgeError: math-verify is needed and its worker processes cannot be started.
 

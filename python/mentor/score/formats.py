@@ -17,8 +17,8 @@ def detect_format(model: Any) -> str:
     """The format in which a model writes its tool calls, as serving engines choose it.
 
     Args:
-        model: A tokenizer (its chat template is looked at, then its name), the name or path of a model, or the text of a
-            chat template.
+        model: A tokenizer (its chat template is looked at, then its name), the name or path of a model, or the text of
+            a chat template.
 
     Returns:
         The name of a format, for ``score_batch(format=...)``.
