@@ -6,9 +6,9 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mentor::batch::{Item, Rollout};
-use mentor::reward::Score;
+use mentor::reward::{Reward, Score};
 use mentor::tools::Tools;
-use mentor::trajectory::{Format, Options, Trajectory, parse_text};
+use mentor::trajectory::{Format, Options, Trajectory, parse_messages, parse_text};
 
 mod common;
 
@@ -51,8 +51,17 @@ fn floor(c: &mut Criterion) {
             }
         });
     });
+    group.bench_function("parse, messages", |b| {
+        let (mut out, options) = (Trajectory::default(), Options::default());
+        b.iter(|| {
+            for row in &rows {
+                parse_messages(black_box(&row.messages), &options, &mut out);
+                assert_eq!(out.calls.len(), common::CALLS);
+            }
+        });
+    });
     for reward in REWARDS {
-        let reward: mentor::reward::Preset = reward.parse().expect("a reward");
+        let reward: Reward = reward.parse().expect("a reward");
         let items: Vec<Item<'_>> = rows
             .iter()
             .map(|row| Item {
@@ -66,7 +75,7 @@ fn floor(c: &mut Criterion) {
             let mut score = Score::default();
             b.iter(|| {
                 for item in &items {
-                    item.score(reward, &mut score);
+                    item.score(&reward, &mut score);
                     assert!(score.facts.correct);
                 }
             });
@@ -75,7 +84,7 @@ fn floor(c: &mut Criterion) {
     group.finish();
 }
 
-const REWARDS: [&str; 1] = ["mentor"];
+const REWARDS: [&str; 2] = ["mentor", "mentor-dense"];
 
 criterion_group!(benches, floor);
 criterion_main!(benches);

@@ -159,16 +159,14 @@ pub fn score_batch(items: &[Item<'_>], reward: &Reward, threads: Option<usize>) 
         Row::new(score)
     };
     let bytes: usize = items.iter().map(|item| item.rollout.len()).sum();
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let threads = threads.unwrap_or(cores);
+    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = threads.unwrap_or_else(cores);
     let worth_it = threads > 1 && bytes > WORTH_A_THREAD;
-    match worth_it.then(|| pool(threads)).flatten() {
-        Some(pool) => pool.install(|| items.par_iter().with_min_len(8).map_init(Score::default, one).collect()),
-        None => {
-            let mut score = Score::default();
-            items.iter().map(|item| one(&mut score, item)).collect()
-        }
+    if let Some(pool) = worth_it.then(|| pool(threads)).flatten() {
+        return pool.install(|| items.par_iter().with_min_len(8).map_init(Score::default, one).collect());
     }
+    let mut score = Score::default();
+    items.iter().map(|item| one(&mut score, item)).collect()
 }
 
 struct Pool {

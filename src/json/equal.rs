@@ -1,5 +1,7 @@
 //! Equality by value: 1 and 1.0 are equal, keys come in any order.
 
+#![expect(clippy::float_cmp, reason = "equal means equal")]
+
 use super::{Map, Value};
 
 impl PartialEq for Value<'_> {

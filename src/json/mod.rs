@@ -3,6 +3,11 @@
 //! A [`Doc`] holds any number of values; [`Doc::clear`] keeps its memory for the next rollout. [`Value`] is a view of one
 //! value in it.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "a document holds 2 GiB of text at most, and a node takes a byte of it"
+)]
+
 mod build;
 mod equal;
 mod parse;

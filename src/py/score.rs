@@ -114,7 +114,7 @@ impl Input {
         }
         match converted.extract::<PyBackedBytes>() {
             Ok(json) => Ok(Self::Messages(json)),
-            Err(_) => converted.extract::<(PyBackedBytes,)>().map(|(bytes,)| Self::Bytes(bytes)).map_err(PyErr::from),
+            Err(_) => converted.extract::<(PyBackedBytes,)>().map(|(bytes,)| Self::Bytes(bytes)),
         }
     }
 
@@ -138,13 +138,12 @@ fn prepared(refs: &Bound<'_, PyList>, prepare: &Bound<'_, PyAny>) -> PyResult<Ve
         signals.after(0)?;
         let key = reference.as_ptr() as usize;
         let same = last.as_ref().filter(|(known, _)| *known == key).map(|(_, prepared)| prepared.clone_ref(py));
-        let prepared = match same.or_else(|| known.get(&key).map(|prepared| prepared.clone_ref(py))) {
-            Some(prepared) => prepared,
-            None => {
-                let made: Py<PreparedReference> = prepare.call1((at, reference))?.extract()?;
-                known.insert(key, made.clone_ref(py));
-                made
-            }
+        let prepared = if let Some(prepared) = same.or_else(|| known.get(&key).map(|known| known.clone_ref(py))) {
+            prepared
+        } else {
+            let made: Py<PreparedReference> = prepare.call1((at, reference))?.extract()?;
+            known.insert(key, made.clone_ref(py));
+            made
         };
         last = Some((key, prepared.clone_ref(py)));
         found.push(prepared);
@@ -156,7 +155,6 @@ fn prepared(refs: &Bound<'_, PyList>, prepare: &Bound<'_, PyAny>) -> PyResult<Ve
 /// that the parser takes; `tools` has one entry, for all rows, or one per row.
 #[pyfunction]
 #[pyo3(signature = (rollouts, refs, tools, reward, format, threads, convert, prepare))]
-#[expect(clippy::needless_pass_by_value, reason = "pyo3 hands over owned values")]
 #[expect(clippy::too_many_arguments, reason = "one caller, which names them")]
 fn score(
     py: Python<'_>,

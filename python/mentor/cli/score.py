@@ -13,7 +13,8 @@ import click
 
 from mentor.cli.options import on_error_option
 from mentor.score import REWARDS
-from mentor.score.formats import FORMATS, JUDGES
+from mentor.score.batch import JUDGES
+from mentor.score.formats import FORMATS
 
 __all__ = ["score"]
 
