@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::Value as Tree;
 
-use crate::json::{Doc, Id, Value};
+use crate::json::{Doc, Id, Value, same_text};
 use crate::schema::Schema;
 
 /// The type that a schema gives a parameter.
@@ -205,6 +205,10 @@ impl Tools {
 
     /// The place of the tool of that name, for [`Tools::get_at`].
     pub fn find(&self, name: &str) -> Option<usize> {
+        const FEW: usize = 24; // to look at all of them is quicker than to compare names in order
+        if self.0.len() <= FEW {
+            return self.0.iter().position(|tool| same_text(&tool.name, name));
+        }
         self.0.binary_search_by(|tool| tool.name.as_str().cmp(name)).ok()
     }
 

@@ -3,6 +3,7 @@
 use super::assignment;
 use super::pairs::{Pairs, Scratch as PairScratch};
 use super::{Calls, Match};
+use crate::json::same_text;
 
 /// With more reference calls than this, each takes its best free call in turn.
 const MAX_EXACT: usize = 64;
@@ -86,7 +87,7 @@ impl Scratch {
 
 fn matched<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, call: usize, reference: usize, similarity: f64) -> Match {
     let exact = pairs.identical && call == reference
-        || pairs.student.name(call) == pairs.reference.name(reference)
+        || same_text(pairs.student.name(call), pairs.reference.name(reference))
             && pairs.student.arguments(call) == pairs.reference.arguments(reference);
     Match { call, reference, similarity, exact }
 }

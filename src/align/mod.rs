@@ -10,7 +10,7 @@ mod target;
 mod value;
 mod words;
 
-use crate::json::Map;
+use crate::json::{Map, same_text};
 
 pub use best::{Scratch, align};
 pub use pairs::{Comparison, Pairs, Standing, Why};
@@ -75,7 +75,7 @@ pub fn count_names(calls: &impl Calls, reference: &impl Calls, scratch: &mut Nam
         for (target, found) in found.iter_mut().enumerate().filter(|(_, found)| !**found) {
             let call = (0..calls.len()).find(|at| {
                 !taken[*at]
-                    && calls.name(*at) == reference.name(target)
+                    && same_text(calls.name(*at), reference.name(target))
                     && (!exact || calls.arguments(*at) == reference.arguments(target))
             });
             if let Some(call) = call {

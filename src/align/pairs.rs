@@ -6,7 +6,7 @@ use super::repeats::Repeats;
 use super::target::Target;
 use super::value::{Rules, for_each_key, near, similarity, unordered};
 use super::words::Words;
-use crate::json::Value;
+use crate::json::{Value, same_text};
 use crate::tools::{Tool, Tools};
 
 /// How calls are compared.
@@ -109,7 +109,7 @@ impl<S: Calls, R: Calls> Pairs<'_, S, R> {
             return 1.0;
         }
         let mut found = 0.0;
-        if self.student.name(call) == self.reference.name(reference) {
+        if same_text(self.student.name(call), self.reference.name(reference)) {
             found = self.arguments(call, reference, scratch, None);
         }
         if found < self.how.equivalent && self.is_equivalent(call, reference, scratch) {
@@ -123,7 +123,7 @@ impl<S: Calls, R: Calls> Pairs<'_, S, R> {
         let scratch = &mut Scratch::default();
         let mut why = Why::default();
         let mut by_name = 0.0;
-        if self.student.name(call) == self.reference.name(reference) {
+        if same_text(self.student.name(call), self.reference.name(reference)) {
             by_name = self.arguments(call, reference, scratch, Some(&mut why));
         }
         why.equivalent =

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Calls;
-use crate::json::Value;
+use crate::json::{Value, same_text};
 
 /// So few calls are compared each with each.
 const FEW: usize = 16;
@@ -29,7 +29,9 @@ impl Repeats {
         first.clear();
         rank.clear();
         if calls.len() <= FEW {
-            let same = |a: usize, b: usize| calls.name(a) == calls.name(b) && calls.arguments(a) == calls.arguments(b);
+            let same = |a: usize, b: usize| {
+                same_text(calls.name(a), calls.name(b)) && calls.arguments(a) == calls.arguments(b)
+            };
             for at in 0..calls.len() {
                 let last = (0..at).rev().find(|before| same(*before, at));
                 first.push(last.map_or(at, |last| first[last]));

@@ -1,7 +1,7 @@
 //! How similar two argument values are, from 0 to 1.
 
 use super::words::{Words, same_but_for_writing};
-use crate::json::{List, Map, Value};
+use crate::json::{List, Map, Value, same_text};
 use crate::tools::{Parameter, ParameterType};
 
 /// How strictly values are compared.
@@ -130,7 +130,7 @@ pub(super) fn for_each_key<'a, 'b>(
     let mut in_order = student.iter();
     for (key, wanted) in reference.iter() {
         let found = match in_order.next() {
-            Some((known, value)) if known == key => Some(value),
+            Some((known, value)) if same_text(known, key) => Some(value),
             _ => student.get(key),
         };
         visit(key, found, wanted);

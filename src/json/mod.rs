@@ -13,6 +13,7 @@ mod equal;
 mod parse;
 mod write;
 
+pub(crate) use equal::same_text;
 pub use parse::{Failure, FailureKind, MAX_DEPTH};
 
 /// Which value of a [`Doc`].
@@ -311,7 +312,7 @@ impl<'a> Map<'a> {
     /// The id of a key's value.
     #[inline]
     pub fn id(self, key: &str) -> Option<Id> {
-        self.entries().find(|(known, _)| *known == key).map(|(_, id)| id)
+        self.entries().find(|(known, _)| same_text(known, key)).map(|(_, id)| id)
     }
 }
 

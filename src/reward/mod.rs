@@ -11,7 +11,7 @@ pub mod toolrl;
 
 use crate::align::{self, Calls, Comparison, Match, Pairs, Rules, Standing, Why};
 use crate::answer::Verdict;
-use crate::json::Map;
+use crate::json::{Map, same_text};
 use crate::tools::Tools;
 use crate::trajectory::{Call, DefectKind, Trajectory};
 
@@ -213,7 +213,7 @@ fn distinct_names(trajectory: &Trajectory, out: &mut Vec<usize>) {
     out.clear();
     if trajectory.calls.len() <= FEW {
         for at in 0..trajectory.calls.len() {
-            if out.iter().all(|known| name(*known) != name(at)) {
+            if out.iter().all(|known| !same_text(name(*known), name(at))) {
                 out.push(at);
             }
         }
