@@ -1,6 +1,7 @@
 //! Many rollouts at once, on a rayon pool of our own: order kept, the same bits for every number of threads.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
 use rayon::prelude::*;
@@ -149,24 +150,47 @@ impl Row {
     }
 }
 
+thread_local! {
+    /// Each thread scores into the same memory again and again.
+    static SCRATCH: RefCell<Score> = RefCell::default();
+}
+
+/// After a longer rollout a thread's memory is given back.
+const KEPT: usize = 4 << 20; // bytes of a rollout
+
+fn score_one(item: &Item<'_>, reward: &Reward) -> Row {
+    SCRATCH.with_borrow_mut(|score| {
+        item.score(reward, score);
+        let row = Row::new(score);
+        if item.rollout.len() > KEPT {
+            *score = Score::default();
+        }
+        row
+    })
+}
+
 /// Scores a batch. `threads` is the number of threads to use at most; `None` means one per core.
 ///
 /// Small batches are scored on the calling thread: waking others would cost more than the work.
 pub fn score_batch(items: &[Item<'_>], reward: &Reward, threads: Option<usize>) -> Vec<Row> {
+    let mut rows = Vec::with_capacity(items.len());
+    score_into(items, reward, threads, &mut rows);
+    rows
+}
+
+/// [`score_batch`], with the rows added to `rows`.
+pub fn score_into(items: &[Item<'_>], reward: &Reward, threads: Option<usize>, rows: &mut Vec<Row>) {
     const WORTH_A_THREAD: usize = 64 * 1024; // bytes of rollouts
-    let one = |score: &mut Score, item: &Item<'_>| {
-        item.score(reward, score);
-        Row::new(score)
-    };
     let bytes: usize = items.iter().map(|item| item.rollout.len()).sum();
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = threads.unwrap_or_else(cores);
     let worth_it = threads > 1 && bytes > WORTH_A_THREAD;
     if let Some(pool) = worth_it.then(|| pool(threads)).flatten() {
-        return pool.install(|| items.par_iter().with_min_len(8).map_init(Score::default, one).collect());
+        let scored = items.par_iter().with_min_len(8).map(|item| score_one(item, reward));
+        pool.install(|| rows.par_extend(scored));
+    } else {
+        rows.extend(items.iter().map(|item| score_one(item, reward)));
     }
-    let mut score = Score::default();
-    items.iter().map(|item| one(&mut score, item)).collect()
 }
 
 struct Pool {

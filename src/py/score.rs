@@ -1,6 +1,7 @@
 //! Scoring across the border: rollouts come in as `str` or JSON bytes, scores go out as raw `f64` and JSON.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -9,7 +10,7 @@ use pyo3::types::{PyBytes, PyList, PyString};
 use serde_json::{Value as Tree, json};
 
 use crate::answer::Verdict;
-use crate::batch::{Item, Rollout, Row, score_batch};
+use crate::batch::{Item, Rollout, Row, score_into};
 use crate::json::Value;
 use crate::reward::{COMPONENTS, Reference, Reward, Score};
 use crate::tools::Tools;
@@ -127,25 +128,42 @@ impl Input {
     }
 }
 
+/// Hashes addresses.
+#[derive(Default)]
+struct Address(u64);
+
+impl Hasher for Address {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = bytes.iter().fold(self.0, |hash, byte| hash.rotate_left(8) ^ u64::from(*byte));
+    }
+    fn write_usize(&mut self, address: usize) {
+        self.0 = (address as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+}
+
 /// The prepared references of a batch: each object is prepared once, however many rows it stands for.
 fn prepared(refs: &Bound<'_, PyList>, prepare: &Bound<'_, PyAny>) -> PyResult<Vec<Py<PreparedReference>>> {
     let py = refs.py();
-    let mut known: HashMap<usize, Py<PreparedReference>> = HashMap::new();
-    let mut last: Option<(usize, Py<PreparedReference>)> = None;
-    let mut found = Vec::with_capacity(refs.len());
+    // For each object the first row that it stands for. Keys are addresses: a multiplication spreads them.
+    let mut known: HashMap<usize, usize, BuildHasherDefault<Address>> = HashMap::default();
+    let mut last = None;
+    let mut found: Vec<Py<PreparedReference>> = Vec::with_capacity(refs.len());
     let mut signals = Signals::new(py);
     for (at, reference) in refs.iter().enumerate() {
         signals.after(0)?;
         let key = reference.as_ptr() as usize;
-        let same = last.as_ref().filter(|(known, _)| *known == key).map(|(_, prepared)| prepared.clone_ref(py));
-        let prepared = if let Some(prepared) = same.or_else(|| known.get(&key).map(|known| known.clone_ref(py))) {
-            prepared
+        let first =
+            last.filter(|(known, _)| *known == key).map(|(_, first)| first).or_else(|| known.get(&key).copied());
+        let prepared = if let Some(first) = first {
+            found[first].clone_ref(py)
         } else {
-            let made: Py<PreparedReference> = prepare.call1((at, reference))?.extract()?;
-            known.insert(key, made.clone_ref(py));
-            made
+            known.insert(key, at);
+            prepare.call1((at, reference))?.extract()?
         };
-        last = Some((key, prepared.clone_ref(py)));
+        last = Some((key, first.unwrap_or(at)));
         found.push(prepared);
     }
     Ok(found)
@@ -185,14 +203,19 @@ fn score(
     {
         return Err(PyValueError::new_err(format!("refs[{at}]: answer: is missing")));
     }
-    let mut scores = Scores { rows: Vec::with_capacity(inputs.len()), inputs, references, tools, reward, format };
+    let mut scores =
+        Scores { rows: Vec::with_capacity(inputs.len()), inputs, references, tools, reward, format, open: 0 };
     let mut rows = Vec::with_capacity(scores.inputs.len());
+    let mut open = 0;
     while rows.len() < scores.inputs.len() {
-        let items = scores.chunk(rows.len(), threads);
-        rows.extend(py.detach(|| score_batch(&items, &reward, threads)));
+        let first = rows.len();
+        let items = scores.chunk(first, threads);
+        py.detach(|| score_into(&items, &reward, threads, &mut rows));
+        open += rows[first..].iter().filter(|row| row.open.is_some()).count();
         py.check_signals()?;
     }
     scores.rows = rows;
+    scores.open = open;
     Ok(scores)
 }
 
@@ -232,6 +255,8 @@ struct Scores {
     tools: Vec<Option<Py<PreparedTools>>>,
     reward: Reward,
     format: Format,
+    /// How many rows were left undecided.
+    open: usize,
 }
 
 impl Scores {
@@ -249,7 +274,7 @@ impl Scores {
     fn chunk(&self, first: usize, threads: Option<usize>) -> Vec<Item<'_>> {
         let threads = threads.or_else(|| std::thread::available_parallelism().ok().map(usize::from)).unwrap_or(1);
         let mut room = Signals::PAUSE.saturating_mul(threads);
-        let mut items = Vec::new();
+        let mut items = Vec::with_capacity(room.div_ceil(Signals::ROW).min(self.inputs.len() - first));
         for at in first..self.inputs.len() {
             let item = self.item(at);
             let work = item.rollout.len() + Signals::ROW;
@@ -284,7 +309,8 @@ impl Scores {
     fn undecided(&self, py: Python<'_>) -> PyResult<Vec<(usize, &str, &str)>> {
         let mut found = Vec::new();
         let mut signals = Signals::new(py);
-        for (at, row) in self.rows.iter().enumerate() {
+        let rows = if self.open == 0 { &[][..] } else { &self.rows };
+        for (at, row) in rows.iter().enumerate() {
             signals.after(0)?;
             if let Some(answer) = row.open.as_deref() {
                 found.push((at, self.references[at].get().0.gold.text(), answer));
