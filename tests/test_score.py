@@ -240,7 +240,7 @@ def test_whatever_a_model_writes_into_arguments_is_scored(value: object) -> None
     rollout.append({"role": "assistant", "content": "\\boxed{3}"})
     score = mentor.score_batch([rollout], [REF], tools=TOOLS)[0]
     assert (score.correct, [call.name for call in score.calls]) == (True, ["add"])
-    assert score.reward == 0.7  # no argument is the reference's: outcome and validity
+    assert score.reward == 0.6  # no argument is the reference's: the outcome alone
 
 
 def test_the_inputs_stay_as_they_are() -> None:

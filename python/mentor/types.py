@@ -25,6 +25,7 @@ class Call:
             that a message wrote as text, ``None`` for structured calls.
         turn: Index into ``Score.turns``.
         result: The text that the tool answered; ``None`` where the trajectory holds no result of the call.
+        result_span: Where that stands in a text rollout, white space around it included; ``None`` for messages.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Call:
     span: Span | None
     turn: int
     result: str | None = None
+    result_span: Span | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -429,6 +429,7 @@ fn detail(score: &Score, item: &Item<'_>, reward: &Reward) -> Tree {
             "span": call.span.as_ref().map(span),
             "turn": call.turn,
             "result": trajectory.result_text(call),
+            "result_span": call.result.and_then(|at| trajectory.results[at].span).as_ref().map(span),
         })).collect::<Vec<_>>(),
         "matches": score.matches.iter().map(|m| json!({
             "call": m.call, "reference": m.reference, "exact": m.exact, "similarity": m.similarity,

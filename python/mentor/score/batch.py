@@ -164,7 +164,12 @@ def score_batch(
             f"score_batch: {len(rows)} rollouts but {len(references)} refs; give one reference per rollout"
         )
     offered = _tools(tools, len(rows))
-    scores = _core.score(rows, references, offered, chosen, format_name(format), threads, _rollout, _Preparer())
+    try:
+        scores = _core.score(rows, references, offered, chosen, format_name(format), threads, _rollout, _Preparer())
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"score_batch: {error}") from None
     if judge != "native":
         asked = scores.undecided() if judge == "auto" else scores.answers()
         verdicts = library_verdicts([(gold, answer) for _, gold, answer in asked], budget_ms)
@@ -310,7 +315,14 @@ def _score(row: dict[str, Any]) -> Score:
         correct=row["correct"],
         verdict=row["verdict"],
         calls=tuple(
-            Call(call["name"], call["arguments"], span(call["span"]), call["turn"], call["result"])
+            Call(
+                call["name"],
+                call["arguments"],
+                span(call["span"]),
+                call["turn"],
+                call["result"],
+                span(call["result_span"]),
+            )
             for call in row["calls"]
         ),
         matches=tuple(
