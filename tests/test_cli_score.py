@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from mentor.cli import main
 from mentor.score import REWARDS, score_batch
-from mentor.score.batch import FORMATS
+from mentor.score.formats import FORMATS
 
 GOLDEN = Path(__file__).parent / "golden" / "reward_official.jsonl"
 ARITHMETIC = "add,subtract,multiply,divide,sum_numbers,floor,ceil,round_number,power,sqrt,abs_value,modulo"
