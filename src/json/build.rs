@@ -1,6 +1,6 @@
 //! Values made piece by piece, for formats that are no JSON.
 
-use super::parse::Tail;
+use super::keys::Tail;
 use super::{Doc, Id, Node, Value};
 
 /// An array or object under construction.

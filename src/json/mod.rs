@@ -10,6 +10,7 @@
 
 mod build;
 mod equal;
+mod keys;
 mod parse;
 mod write;
 

@@ -1,5 +1,6 @@
 //! The Python binding, module `mentor._core`: converts arguments and results, nothing else.
 
+mod detail;
 mod judge;
 #[cfg(feature = "sandbox")]
 mod sandbox;
