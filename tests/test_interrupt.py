@@ -16,8 +16,11 @@ PROMISED_S = 0.1
 BOUND_S = 0.5
 
 CHILD = r"""
-import sys, time
+import signal, sys, time
 import numpy, orjson, mentor
+
+# A test run in the background of a shell inherits that SIGINT is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CALL = '<tool_call>\n{"name": "add", "arguments": {"a": 1, "b": 2}}\n</tool_call>'
 HONEST = CALL + "<|im_end|>\n<|im_start|>user\n<tool_response>\n3\n</tool_response><|im_end|>\n"
