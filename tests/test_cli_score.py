@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("ending", ["jsonl", "parquet", "csv"])
 def test_scores_of_a_file(tmp_path: Path, ending: str) -> None:
     output = tmp_path / f"scores.{ending}"
-    done = mentor("score", GOLDEN, "-o", output, "--tools", ARITHMETIC)
+    done = mentor("score", GOLDEN, "-o", output, "--tools", ARITHMETIC, "--reward", "mentor")
     assert done.returncode == 0, done.stderr
     assert re.search(r"│ rollouts +│ +1,040 │", done.stdout)
     assert f"1040 scores written to {output}" in done.stderr.replace("\n", "")
@@ -62,6 +62,7 @@ def test_scores_of_a_file(tmp_path: Path, ending: str) -> None:
         "no_answer",
         "empty_answer",
         "unknown_tool",
+        "repeated_call",
     }
 
 

@@ -97,7 +97,7 @@ def test_standard_input() -> None:
     command = [sys.executable, "-c", "from mentor.cli import main; main()", "score", "-", "--judge", "native"]
     done = subprocess.run(command, input=GOLDEN.read_bytes(), capture_output=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
-    assert "standard input: mentor reward" in done.stdout.decode()
+    assert "standard input: mentor-dense reward" in done.stdout.decode()
     assert "1,040" in done.stdout.decode()
 
 

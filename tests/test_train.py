@@ -269,7 +269,10 @@ def test_refusals_are_one_line_and_leave_nothing(cache: Path, tmp_path: Path) ->
     (tmp_path / "long.jsonl").write_text((json.dumps(task) + "\n") * 2)
     known = "add, subtract, multiply, divide, sum_numbers, floor, ceil, round_number, power, sqrt, abs_value, modulo"
     refused = {
-        ("--method", "magic"): "unknown method 'magic'; known: mentor, sparse, strict, overlap, valid, f1, sft",
+        (
+            "--method",
+            "magic",
+        ): "unknown method 'magic'; known: mentor, mentor-dense, sparse, strict, overlap, valid, f1, sft",
         ("--output-dir", "used"): "output_dir 'used' is not empty; choose another, or go on with --resume used",
         ("--resume", "nowhere"): "nothing to resume in 'nowhere': config.yaml: No such file or directory",
         ("--resume",): "nothing to resume: no run folder under 'runs'; name one with --resume DIR",

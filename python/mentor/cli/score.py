@@ -23,7 +23,7 @@ AHEAD = 4  # batches read while others are scored
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-@click.option("-r", "--reward", type=click.Choice(REWARDS), default="mentor", show_default=True, help="The reward.")
+@click.option("-r", "--reward", type=click.Choice(REWARDS), default=REWARDS[0], show_default=True, help="The reward.")
 @click.option(
     "-t", "--tools", help="Names of the offered tools, with commas between; without it each row's own `tools`."
 )
