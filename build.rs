@@ -1,4 +1,5 @@
-//! Builds the sandbox's guest: CPython with `guest/` in it, as a WebAssembly component, compressed for embedding.
+//! Builds the sandbox's guest: CPython with `guest/` in it, as a WebAssembly component, merged into one core module and an
+//! image of its memory, compressed for embedding.
 //!
 //! `MENTOR_GUEST=path/to/guest.wasm` takes a prebuilt component instead, and then no componentize-py is needed.
 
@@ -12,7 +13,13 @@ fn main() {
 }
 
 #[cfg(feature = "sandbox")]
+#[allow(dead_code)]
+#[path = "src/sandbox/merge/mod.rs"]
+mod merge;
+
+#[cfg(feature = "sandbox")]
 mod guest {
+    use crate::merge::merge;
     use sha2::{Digest as _, Sha256};
     use std::path::{Path, PathBuf};
     use std::process::{Command, Stdio};
@@ -23,9 +30,11 @@ mod guest {
     const INSTALL: &str = "`pip install componentize-py==0.25.1`, or set MENTOR_GUEST to a prebuilt guest, or build \
                            without the feature `sandbox`";
     const LEVEL: i32 = 19;
+    const INTERFACE: &str = "mentor:guest/runner@0.1.0";
 
     pub fn build() -> Result<(), String> {
         println!("cargo::rerun-if-env-changed=MENTOR_GUEST");
+        println!("cargo::rerun-if-changed=src/sandbox/merge");
         let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").ok_or("cargo sets no CARGO_MANIFEST_DIR")?);
         let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets no OUT_DIR")?);
         for file in SOURCES.iter().chain([&WIT]) {
@@ -35,10 +44,17 @@ mod guest {
             Some(path) => prebuilt(Path::new(&path))?,
             None => fs::read(componentize(&root.join("guest"), &out)?).map_err(|error| error.to_string())?,
         };
-        let hash = Sha256::digest(&component).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
+        let merged = merge(&component, INTERFACE).map_err(|error| error.to_string())?;
+        let mut hash = Sha256::new();
+        for (name, bytes) in [("guest.wasm.zst", merged.wasm), ("guest.memory.zst", merged.memory)] {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(&bytes);
+            let packed = zstd::bulk::compress(&bytes, LEVEL).map_err(|error| format!("zstd: {error}"))?;
+            fs::write(out.join(name), packed).map_err(|error| format!("{}: {error}", out.display()))?;
+        }
+        let hash = hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         println!("cargo::rustc-env=MENTOR_GUEST_SHA256={hash}");
-        let packed = zstd::bulk::compress(&component, LEVEL).map_err(|error| format!("zstd: {error}"))?;
-        fs::write(out.join("guest.wasm.zst"), packed).map_err(|error| format!("{}: {error}", out.display()))
+        Ok(())
     }
 
     fn prebuilt(path: &Path) -> Result<Vec<u8>, String> {

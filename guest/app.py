@@ -46,12 +46,15 @@ def _show(value):
         return f"<{type(value).__name__} without a repr: {type(error).__name__}>"
 
 
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
 def _as_json(value):
     """JSON of a value, or none and why not."""
     if value is None:
         return "null", None
     try:
-        text = json.dumps(value, allow_nan=False)
+        text = _encode(value)
     except Exception as error:
         return None, f"{type(error).__name__}: {_cut(str(error), 200)}"
     if len(text) > _max_value:
@@ -111,6 +114,39 @@ def _answer(action, result_must_be_json):
     return runner.Answer(text, shown, fault)
 
 
+def _announce(source, filename):
+    sys.argv = [filename]
+    # For tracebacks. `linecache` asks no loader about names such as `<code>`.
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+
+
+def _compile(source, filename):
+    """Code of the statements and of the last expression; none for what there is not."""
+    # Cutting the text is several times faster than a syntax tree of Python objects. Where both halves compile, they
+    # are what the tree would give: the first is whole statements, the second one expression on lines of its own.
+    lines = source.splitlines(True)
+    start = len(lines)
+    while start and lines[start - 1][0] in _NO_START:
+        start -= 1
+    if start:
+        start -= 1
+        try:
+            last = compile("\n" * start + "".join(lines[start:]), filename, "eval", dont_inherit=True)
+            body = compile("".join(lines[:start]), filename, "exec", dont_inherit=True) if start else None
+        except (SyntaxError, ValueError):
+            pass
+        else:
+            return body, last
+    tree = ast.parse(source, filename)
+    last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+    if last is not None:
+        last = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True)
+    return compile(tree, filename, "exec", dont_inherit=True), last
+
+
+_NO_START = " \t\f\r\n#)]}"
+
+
 class Runner(exports.Runner):
     """What the host calls."""
 
@@ -118,21 +154,28 @@ class Runner(exports.Runner):
         _walk(self)
         _forget()
 
+    def settle(self):
+        _fill()
+
     def start(self, seed, max_value):
         global _max_value
         _max_value = max_value
         random.seed(seed)
 
+    def load(self, source, filename):
+        def action():
+            _announce(source, filename)
+            exec(compile(source, filename, "exec", dont_inherit=True), _main.__dict__)
+
+        return _answer(action, result_must_be_json=False)
+
     def run(self, source, filename):
         def action():
-            sys.argv = [filename]
-            linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-            tree = ast.parse(source, filename)
-            last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-            exec(compile(tree, filename, "exec", dont_inherit=True), _main.__dict__)
-            if last is None:
-                return None
-            return eval(compile(ast.Expression(last.value), filename, "eval", dont_inherit=True), _main.__dict__)
+            _announce(source, filename)
+            body, last = _compile(source, filename)
+            if body is not None:
+                exec(body, _main.__dict__)
+            return None if last is None else eval(last, _main.__dict__)
 
         return _answer(action, result_must_be_json=False)
 
@@ -149,6 +192,23 @@ def _walk(guest):
     answer = guest.run("import math\nprint('x')\ndef f(x):\n    return math.sqrt(x)\n[f(4), {'a': 1}]", "<code>")
     assert answer.value_json == '[2.0, {"a": 1}]', answer
     assert guest.call("f", '{"x": 9}').value_json == "3.0"
+
+
+_filling = []
+
+
+def _fill():
+    """Takes the free blocks of CPython's small-object allocator: 8 bytes, 16 bytes, and so on to 512."""
+    end = id(bytes(4 << 20))  # from the upper end of the heap, as the host has filled the rest
+    for size in range(512, 16, -8):
+        while id(block := bytes(size - 17)) < end:
+            _filling.append(block)
+    while id(block := float("1.5")) < end:
+        _filling.append(block)
+    while id(block := object()) < end:
+        _filling.append(block)
+    gc.collect()
+    gc.freeze()
 
 
 def _forget():

@@ -1,6 +1,6 @@
 """The extension module. Internal: use `mentor.score_batch`, `mentor.Sandbox` and the like."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, final
 
 __all__ = [
@@ -8,17 +8,21 @@ __all__ = [
     "FORMATS",
     "GUEST_SHA256",
     "REWARDS",
+    "Handle",
     "PreparedReference",
     "PreparedReward",
     "PreparedTools",
     "Sandbox",
     "Scores",
     "Session",
+    "State",
     "__version__",
     "detect_format",
     "judge",
     "sandbox_is_compiled",
+    "sandbox_isolations",
     "sandbox_prepare",
+    "sandbox_stats",
     "score",
 ]
 
@@ -146,31 +150,79 @@ _Fault: TypeAlias = tuple[_FaultKind, str, str, str]  # kind, type_name, message
 # stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible
 _Outcome: TypeAlias = tuple[str, str, str | None, str | None, _Fault | None, int | None, float, bool, bool]
 
+# A program and what tracebacks call it, or a function's name, its arguments as JSON, and None.
+_Step: TypeAlias = tuple[str, str] | tuple[str, str, bool | None]
+
 @final
 class Sandbox:
-    """Runs programs, each in a fresh instance."""
+    """Runs programs, each in an instance that is like new."""
 
-    def __new__(cls, timeout_ms: int, memory_mb: int, output_kb: int, fuel: int | None, seed: int) -> Sandbox: ...
-    def run(self, code: str, env: str | None, filename: str) -> _Outcome:
-        """Runs one program."""
+    def __new__(
+        cls,
+        timeout_ms: int,
+        memory_mb: int,
+        output_kb: int,
+        fuel: int | None,
+        seed: int,
+        clock_s: int,
+        isolated: str,
+    ) -> Sandbox: ...
+    def run(self, step: _Step, env: tuple[str, str] | None) -> _Outcome:
+        """Does one step after an environment: its source and what tracebacks call it."""
 
     def run_batch(
-        self, codes: list[str], env: str | None, progress: Callable[[int, int], object] | None
+        self, steps: Sequence[_Step], env: tuple[str, str] | None, progress: Callable[[int, int], object] | None
     ) -> list[_Outcome]:
-        """Runs many; `progress` gets the numbers of finished programs and of all."""
+        """Does many; `progress` gets the numbers of finished steps and of all."""
+
+    def spawn(self, step: _Step, env: tuple[str, str] | None, done: Callable[[Any, Any], object]) -> Handle:
+        """Starts a step in the background; `done(outcome, error)` is called on another thread."""
 
     def session(self) -> Session:
         """An instance that keeps its globals; it starts with its first run."""
+
+    def restore(self, state: State) -> Session:
+        """A session that goes on from a saved state."""
+
+@final
+class Handle:
+    """A step in the background."""
+
+    def cancel(self) -> None:
+        """Stops it at its next tick (10 ms)."""
+
+@final
+class State:
+    """A saved state of a session."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it holds."""
 
 @final
 class Session:
     """An instance that keeps its globals."""
 
-    def run(self, code: str, env: str | None, filename: str) -> _Outcome:
-        """Runs one program."""
+    def run(self, step: _Step) -> _Outcome:
+        """Does one step."""
 
-    def call(self, name: str, arguments: str) -> _Outcome:
-        """Calls a function with keyword arguments, a JSON object."""
+    def spawn(self, step: _Step, done: Callable[[Any, Any], object]) -> Handle:
+        """Starts a step in the background; `done(outcome, error)` is called on another thread."""
+
+    def save(self) -> State:
+        """Saves the present state."""
+
+    def fork(self, count: int) -> list[Session]:
+        """Sessions that go on from the present state."""
+
+    def restore(self, state: State) -> None:
+        """Goes to a saved state."""
+
+    def rebuild(self) -> None:
+        """Goes back to the last saved state, or to the beginning."""
+
+    def ended(self) -> str | None:
+        """Kind of the fault that ended it, if any did."""
 
     def close(self) -> None:
         """Ends the session."""
@@ -180,3 +232,9 @@ def sandbox_prepare(metered: bool) -> None:
 
 def sandbox_is_compiled(metered: bool) -> bool:
     """Whether the guest can be had without compiling."""
+
+def sandbox_stats(metered: bool) -> dict[str, int]:
+    """What happened to the instances of this process so far."""
+
+def sandbox_isolations() -> list[str]:
+    """Isolations that this machine can do, the default first."""

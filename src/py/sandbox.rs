@@ -1,43 +1,49 @@
 //! `Sandbox` and `Session` for Python. `mentor.sandbox` wraps them; nothing else should use them.
 
 use super::raise;
-use crate::sandbox::{self, GUEST_SHA256, Limits, Outcome, Pending, Program, Step};
+use crate::error::Error;
+use crate::sandbox::{self, Environment, GUEST_SHA256, Isolation, Limits, Outcome, Program, Step, Tracking};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
+use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
-
-/// How often a waiting call looks for Ctrl-C.
-const SIGNALS: Duration = Duration::from_millis(50);
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("GUEST_SHA256", GUEST_SHA256)?;
     module.add_class::<Sandbox>()?;
     module.add_class::<Session>()?;
+    module.add_class::<State>()?;
+    module.add_class::<Handle>()?;
     module.add_function(wrap_pyfunction!(sandbox_prepare, module)?)?;
-    module.add_function(wrap_pyfunction!(sandbox_is_compiled, module)?)
+    module.add_function(wrap_pyfunction!(sandbox_is_compiled, module)?)?;
+    module.add_function(wrap_pyfunction!(sandbox_stats, module)?)?;
+    module.add_function(wrap_pyfunction!(sandbox_isolations, module)?)
 }
 
-/// Waits without the GIL; Ctrl-C cancels the run. `watch` is called with the GIL after each interval.
-fn wait<T: Send>(py: Python<'_>, pending: Pending<T>, watch: impl Fn() -> PyResult<()>) -> PyResult<T> {
-    let mut pending = pending;
-    loop {
-        // A channel is no `Sync`, so it goes into the detached part and comes back.
-        let (back, result) = py.detach(move || {
-            let result = pending.wait_for(SIGNALS);
-            (pending, result)
-        });
-        pending = back;
-        match result {
-            Some(result) => return result.map_err(|error| raise(py, &error)),
-            None => {
-                if let Err(interrupt) = py.check_signals().and_then(|()| watch()) {
-                    pending.cancel();
-                    return Err(interrupt);
-                }
+/// Runs it on this thread without the GIL. Ctrl-C, or an exception of `watch`, sets `cancel` and is raised when the future
+/// has ended.
+fn wait<T: Send>(
+    py: Python<'_>,
+    cancel: &AtomicBool,
+    future: impl Future<Output = Result<T, Error>> + Send,
+    watch: impl Fn() -> PyResult<()> + Send + Sync,
+) -> PyResult<T> {
+    let (result, interrupt) = py.detach(|| {
+        let mut interrupt = None;
+        let result = sandbox::block_on(future, || {
+            if interrupt.is_none()
+                && let Err(error) = Python::attach(|py| py.check_signals().and_then(|()| watch()))
+            {
+                cancel.store(true, Ordering::Relaxed);
+                interrupt = Some(error);
             }
-        }
+        });
+        (result, interrupt)
+    });
+    match interrupt {
+        Some(error) => Err(error),
+        None => result.map_err(|error| raise(py, &error)),
     }
 }
 
@@ -59,14 +65,32 @@ fn wrap(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
         .into_pyobject(py)
 }
 
-fn program(code: String, env: Option<String>, filename: String) -> Program {
-    Program { code, env, filename }
+/// `(code, filename)` as a tuple, or `(name, arguments, None)` for a call.
+#[derive(FromPyObject)]
+enum RawStep {
+    #[pyo3(transparent)]
+    Call((String, String, Option<bool>)),
+    #[pyo3(transparent)]
+    Run((String, String)),
+}
+
+impl From<RawStep> for Step {
+    fn from(raw: RawStep) -> Self {
+        match raw {
+            RawStep::Run((code, filename)) => Self::Run { code, filename },
+            RawStep::Call((name, arguments, _)) => Self::Call { name, arguments },
+        }
+    }
+}
+
+fn environment(env: Option<(String, String)>) -> Option<Environment> {
+    env.map(|(source, filename)| Environment { source: source.into(), filename: filename.into() })
 }
 
 /// Compiles or loads the guest.
 #[pyfunction]
 fn sandbox_prepare(py: Python<'_>, metered: bool) -> PyResult<()> {
-    wait(py, sandbox::prepare(metered), || Ok(()))
+    py.detach(|| sandbox::prepare(metered)).map_err(|error| raise(py, &error))
 }
 
 /// Whether the guest can be had without compiling.
@@ -75,13 +99,64 @@ fn sandbox_is_compiled(metered: bool) -> bool {
     sandbox::is_compiled(metered)
 }
 
-/// Runs programs, each in a fresh instance.
+/// What happened to the instances of this process so far.
+#[pyfunction]
+fn sandbox_stats(py: Python<'_>, metered: bool) -> PyResult<Bound<'_, PyDict>> {
+    let stats = py.detach(|| sandbox::stats(metered)).map_err(|error| raise(py, &error))?;
+    let dict = PyDict::new(py);
+    for (name, value) in [
+        ("made", stats.made),
+        ("reset", stats.reset),
+        ("checked", stats.checked),
+        ("dropped_grown", stats.dropped_grown),
+        ("dropped_pages", stats.dropped_pages),
+        ("dropped_differing", stats.dropped_differing),
+        ("dropped_untracked", stats.dropped_untracked),
+        ("idle", stats.idle),
+        ("idle_pages", stats.idle_pages),
+        ("states", stats.states),
+        ("state_bytes", stats.state_bytes),
+    ] {
+        dict.set_item(name, value)?;
+    }
+    Ok(dict)
+}
+
+/// Isolations that this machine can do, the default first.
+#[pyfunction]
+fn sandbox_isolations() -> Vec<&'static str> {
+    Tracking::available().into_iter().map(name).chain(["fresh"]).collect()
+}
+
+fn name(way: Tracking) -> &'static str {
+    match way {
+        Tracking::Protect => "reset-protect",
+        Tracking::Scan => "reset-scan",
+    }
+}
+
+fn isolation(name: &str) -> Result<Isolation, Error> {
+    match name {
+        "auto" => Ok(Isolation::Auto),
+        "fresh" => Ok(Isolation::Fresh),
+        "reset" => Tracking::available().first().map(|&way| Isolation::Reset(way)).ok_or_else(|| {
+            Error::Sandbox("this kernel, or this container, cannot tell which pages were written".to_owned())
+        }),
+        "reset-protect" => Ok(Isolation::Reset(Tracking::Protect)),
+        "reset-scan" => Ok(Isolation::Reset(Tracking::Scan)),
+        other => Err(Error::Input(format!("isolation must be 'auto', 'reset' or 'fresh', not {other:?}"))),
+    }
+}
+
+/// Runs programs, each in an instance that is like new.
 #[pyclass(module = "mentor._core", frozen)]
 struct Sandbox(sandbox::Sandbox);
 
 #[pymethods]
 impl Sandbox {
     #[new]
+    #[pyo3(signature = (timeout_ms, memory_mb, output_kb, fuel, seed, clock_s, isolated))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         timeout_ms: u64,
@@ -89,45 +164,101 @@ impl Sandbox {
         output_kb: u32,
         fuel: Option<u64>,
         seed: u64,
+        clock_s: u64,
+        isolated: &str,
     ) -> PyResult<Self> {
         let limits = Limits { timeout_ms, memory_mb, output_kb, fuel };
-        sandbox::Sandbox::new(limits, seed).map(Self).map_err(|error| raise(py, &error))
+        let made = sandbox::Sandbox::new(limits, seed)
+            .map(|sandbox| sandbox.clocked(clock_s))
+            .and_then(|sandbox| sandbox.isolated(isolation(isolated)?));
+        made.map(Self).map_err(|error| raise(py, &error))
     }
 
     fn run<'py>(
         &self,
         py: Python<'py>,
-        code: String,
-        env: Option<String>,
-        filename: String,
+        step: RawStep,
+        env: Option<(String, String)>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let outcome = wait(py, self.0.submit(program(code, env, filename)), || Ok(()))?;
+        let program = Program { env: environment(env), step: step.into() };
+        let cancel = Arc::default();
+        let outcome = wait(py, &cancel, self.0.start(&program, &cancel), || Ok(()))?;
         wrap(py, outcome)
     }
 
     fn run_batch<'py>(
         &self,
         py: Python<'py>,
-        codes: Vec<String>,
-        env: Option<&str>,
-        progress: Option<&Bound<'py, PyAny>>,
+        steps: Vec<RawStep>,
+        env: Option<(String, String)>,
+        progress: Option<Py<PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        let total = codes.len();
-        let programs =
-            codes.into_iter().map(|code| program(code, env.map(str::to_owned), "<code>".to_owned())).collect();
-        let done = Arc::new(AtomicUsize::new(0));
-        let pending = self.0.submit_batch(programs, Arc::clone(&done));
-        let report = |count: usize| match progress {
-            Some(progress) => progress.call1((count, total)).map(|_| ()),
+        let total = steps.len();
+        let env = environment(env);
+        let programs = steps.into_iter().map(|step| Program { env: env.clone(), step: step.into() }).collect();
+        let (done, cancel) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        let batch = self.0.start_batch(programs, Arc::clone(&done), &cancel);
+        let report = |count: usize| match &progress {
+            Some(progress) => Python::attach(|py| progress.call1(py, (count, total)).map(|_| ())),
             None => Ok(()),
         };
-        let outcomes = wait(py, pending, || report(done.load(Ordering::Relaxed)))?;
+        let outcomes = wait(py, &cancel, batch, || report(done.load(Ordering::Relaxed)))?;
         report(total)?;
         outcomes.into_iter().map(|outcome| wrap(py, outcome)).collect()
     }
 
+    /// Starts a step in the background; `done(outcome, error)` is called on another thread.
+    fn spawn(&self, step: RawStep, env: Option<(String, String)>, done: Py<PyAny>) -> Handle {
+        let program = Program { env: environment(env), step: step.into() };
+        let (sandbox, cancel) = (self.0.clone(), Arc::<AtomicBool>::default());
+        let inside = Arc::clone(&cancel);
+        sandbox::spawn(async move { sandbox.start(&program, &inside).await }, move |result| finish(&done, result));
+        Handle(cancel)
+    }
+
     fn session(&self) -> Session {
         Session(self.0.session())
+    }
+
+    fn restore(&self, state: &State) -> Session {
+        Session(self.0.restore(Arc::clone(&state.0)))
+    }
+}
+
+fn finish(done: &Py<PyAny>, result: Result<Outcome, Error>) {
+    Python::attach(|py| {
+        let called = match result {
+            Ok(outcome) => wrap(py, outcome).and_then(|outcome| done.call1(py, (outcome, py.None()))),
+            Err(error) => done.call1(py, (py.None(), raise(py, &error))),
+        };
+        if let Err(error) = called {
+            error.write_unraisable(py, None);
+        }
+    });
+}
+
+/// A step in the background.
+#[pyclass(module = "mentor._core", frozen)]
+struct Handle(Arc<AtomicBool>);
+
+#[pymethods]
+impl Handle {
+    /// Stops it at its next tick (10 ms).
+    fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A saved state of a session.
+#[pyclass(module = "mentor._core", frozen)]
+struct State(Arc<sandbox::State>);
+
+#[pymethods]
+impl State {
+    /// Bytes that it holds.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.0.bytes()
     }
 }
 
@@ -137,20 +268,41 @@ struct Session(sandbox::Session);
 
 #[pymethods]
 impl Session {
-    fn run<'py>(
-        &self,
-        py: Python<'py>,
-        code: String,
-        env: Option<String>,
-        filename: String,
-    ) -> PyResult<Bound<'py, PyTuple>> {
-        let outcome = wait(py, self.0.submit(Step::Run(program(code, env, filename))), || Ok(()))?;
+    fn run<'py>(&self, py: Python<'py>, step: RawStep) -> PyResult<Bound<'py, PyTuple>> {
+        let (step, cancel) = (Step::from(step), Arc::default());
+        let outcome = wait(py, &cancel, self.0.step(&step, &cancel), || Ok(()))?;
         wrap(py, outcome)
     }
 
-    fn call<'py>(&self, py: Python<'py>, name: String, arguments: String) -> PyResult<Bound<'py, PyTuple>> {
-        let outcome = wait(py, self.0.submit(Step::Call { name, arguments }), || Ok(()))?;
-        wrap(py, outcome)
+    /// Starts a step in the background; `done(outcome, error)` is called on another thread.
+    fn spawn(&self, step: RawStep, done: Py<PyAny>) -> Handle {
+        let (session, step, cancel) = (self.0.clone(), Step::from(step), Arc::<AtomicBool>::default());
+        let inside = Arc::clone(&cancel);
+        sandbox::spawn(async move { session.step(&step, &inside).await }, move |result| finish(&done, result));
+        Handle(cancel)
+    }
+
+    fn save(&self, py: Python<'_>) -> PyResult<State> {
+        wait(py, &AtomicBool::new(false), self.0.save(), || Ok(())).map(State)
+    }
+
+    fn fork(&self, py: Python<'_>, count: usize) -> PyResult<Vec<Self>> {
+        let sessions = wait(py, &AtomicBool::new(false), self.0.fork(count), || Ok(()))?;
+        Ok(sessions.into_iter().map(Self).collect())
+    }
+
+    fn restore(&self, py: Python<'_>, state: &State) -> PyResult<()> {
+        wait(py, &AtomicBool::new(false), self.0.restore(Arc::clone(&state.0)), || Ok(()))
+    }
+
+    fn rebuild(&self, py: Python<'_>) -> PyResult<()> {
+        wait(py, &AtomicBool::new(false), self.0.rebuild(), || Ok(()))
+    }
+
+    /// Kind of the fault that ended it, if any did.
+    fn ended(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        let kind = wait(py, &AtomicBool::new(false), self.0.ended(), || Ok(()))?;
+        Ok(kind.map(sandbox::FaultKind::as_str))
     }
 
     fn close(&self, py: Python<'_>) {

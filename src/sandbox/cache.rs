@@ -1,16 +1,15 @@
-//! Compiled code on disk, so that a machine compiles the guest once.
+//! What is made once per machine, on disk: compiled code, and the master image.
 //!
-//! Loading compiled code means trusting it like a shared library. So the folder must belong to the user and be closed to
-//! others, the file too, and a digest at its end must match: a damaged, foreign or outdated file is compiled anew.
+//! Loading compiled code means trusting it, so the folder and each file must belong to this user and be closed to others,
+//! and a digest at a file's end must match: a damaged, foreign or outdated file is made anew.
 
-use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use wasmtime::component::Component;
-use wasmtime::{Engine, Result};
+use xxhash_rust::xxh3::Xxh3;
 
-const DIGEST: usize = 32;
+const DIGEST: u64 = 16;
+const BLOCK: usize = 1 << 20;
 
 /// The cache folder: `MENTOR_CACHE_DIR`, else `mentor-rs` in the user's cache folder.
 pub fn folder() -> Option<PathBuf> {
@@ -20,62 +19,50 @@ pub fn folder() -> Option<PathBuf> {
         .or_else(|| var("HOME").map(|p| p.join(".cache/mentor-rs")))
 }
 
-/// Where compiled code with this key lives.
-pub fn path(key: &str) -> Option<PathBuf> {
-    folder().map(|folder| folder.join(format!("guest-{key}.cwasm")))
+/// Where the file of that name lives.
+pub(super) fn path(name: &str) -> Option<PathBuf> {
+    folder().map(|folder| folder.join(name))
 }
 
-/// Loads compiled code; none where there is no file that can be trusted.
-pub(super) fn load(engine: &Engine, path: &Path) -> Option<Component> {
-    if !is_private(path.parent()?) || !is_private(path) || !is_whole(path).unwrap_or(false) {
+/// Opens a file that can be trusted: it is what `store` wrote, whole. Gives its length without the digest.
+pub(super) fn open(path: &Path) -> Option<(File, u64)> {
+    if !is_private(path.parent()?) || !is_private(path) {
         return None;
     }
-    // SAFETY: the file lies in a folder that only this user can write, belongs to this user, and ends with the digest
-    // of its content, so it is what `store` wrote; wasmtime checks that version, configuration and CPU fit.
-    #[allow(unsafe_code)]
-    let component = unsafe { Component::deserialize_file(engine, path) };
-    component.ok()
+    let mut file = File::open(path).ok()?;
+    let len = file.metadata().ok()?.len().checked_sub(DIGEST)?;
+    let found = digest(&mut (&file).take(len)).ok()?;
+    let mut digest = [0; DIGEST as usize];
+    file.read_exact(&mut digest).ok()?;
+    (found == digest).then_some((file, len))
 }
 
-/// Compiled code from this process's own memory.
-pub(super) fn load_bytes(engine: &Engine, code: &[u8]) -> Result<Component> {
-    // SAFETY: `code` was made by `Component::serialize` in this process, or in the one that it was forked from.
-    #[allow(unsafe_code)]
-    unsafe {
-        Component::deserialize(engine, code)
-    }
-}
-
-/// Writes compiled code: all of it or nothing, whoever else writes the same file.
-pub(super) fn store(path: &Path, code: &[u8]) -> io::Result<()> {
+/// Writes a file: all of it or nothing, whoever else writes the same one.
+pub(super) fn store(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     create_private(folder)?;
     if !is_private(folder) {
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the cache folder is open to other users"));
     }
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(code)?;
-    file.write_all(&Sha256::digest(code))?;
+    write(file.as_file_mut())?;
+    let found = digest(&mut file.reopen()?)?;
+    io::Seek::seek(file.as_file_mut(), io::SeekFrom::End(0))?;
+    file.write_all(&found)?;
     file.persist(path)?;
     Ok(())
 }
 
-fn is_whole(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
-    let Some(mut left) = usize::try_from(file.metadata()?.len()).ok().and_then(|len| len.checked_sub(DIGEST)) else {
-        return Ok(false);
-    };
-    let mut hash = Sha256::new();
-    let mut block = vec![0; 1 << 20];
-    while left > 0 {
-        let part = left.min(block.len());
-        file.read_exact(&mut block[..part])?;
-        hash.update(&block[..part]);
-        left -= part;
+/// Against damage, not against enemies: those are kept out by the folder's mode.
+fn digest(from: &mut impl Read) -> io::Result<[u8; DIGEST as usize]> {
+    let mut hash = Xxh3::new();
+    let mut block = vec![0; BLOCK];
+    loop {
+        match from.read(&mut block)? {
+            0 => return Ok(hash.digest128().to_le_bytes()),
+            len => hash.update(&block[..len]),
+        }
     }
-    let mut digest = [0; DIGEST];
-    file.read_exact(&mut digest)?;
-    Ok(hash.finalize()[..] == digest)
 }
 
 #[cfg(unix)]
@@ -93,12 +80,10 @@ fn create_private(folder: &Path) -> io::Result<()> {
 #[cfg(unix)]
 fn is_private(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    // A file that we just made tells our own user id without a call into libc.
-    let me = tempfile::tempfile().and_then(|file| file.metadata()).map(|meta| meta.uid());
-    match (fs::symlink_metadata(path), me) {
-        (Ok(meta), Ok(me)) => !meta.is_symlink() && meta.uid() == me && meta.mode() & 0o022 == 0,
-        _ => false,
-    }
+    // SAFETY: the call takes nothing and cannot fail.
+    #[allow(unsafe_code)]
+    let me = unsafe { libc::geteuid() };
+    fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_symlink() && meta.uid() == me && meta.mode() & 0o022 == 0)
 }
 
 #[cfg(not(unix))]

@@ -1,48 +1,59 @@
-//! What one process needs once: engines, compiled guest, ticker, workers.
+//! What one process needs once: engines, compiled guest, master image, instances, ticker, threads.
 //!
 //! All of it belongs to a process id. After a fork the child makes its own, because threads do not survive a fork and
 //! locks may be held for ever; the parent's copy is never touched there.
 
 use super::cache;
-use super::guest::{Exports, Guest};
-use super::host::{self, State};
-use super::spares::Spares;
-use super::workers::Workers;
+use super::dirty::Tracking;
+use super::exec::{self, Threads};
+use super::host::{self, Host};
+use super::image::{Image, Memories, write_sparse};
+use super::pool::Pool;
+use super::slot::Slot;
+use super::stack::Stacks;
 use crate::error::Error;
 use sha2::{Digest as _, Sha256};
+use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use wasmtime::component::{Component, InstancePre, Linker};
-use wasmtime::{Config, Engine, Result, format_err};
+use wasmtime::{Config, Engine, InstancePre, Linker, Module, Result, format_err};
 
 /// Length of an epoch: how late a timeout can come.
 const TICK: Duration = Duration::from_millis(10);
 /// Deep recursion in a program ends as `RecursionError` before this is exhausted.
-pub(super) const WASM_STACK: usize = 16 << 20;
-const GUEST: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm.zst"));
-const INTERFACE: &str = "mentor:guest/runner@0.1.0";
+const WASM_STACK: usize = 16 << 20;
+/// What host functions may need on top.
+const HOST_STACK: usize = 2 << 20;
+const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm.zst"));
+const MEMORY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.memory.zst"));
+/// Changes with the way the image is made, so that older files are not taken.
+const IMAGE_FORMAT: &[u8; 8] = b"mentor-1";
 
 /// SHA-256 of the guest that is built in: results are comparable between equal guests.
 pub const GUEST_SHA256: &str = env!("MENTOR_GUEST_SHA256");
 
 /// An engine with the guest compiled for it.
-pub(crate) struct Kit {
-    pub engine: Engine,
-    pub pre: InstancePre<State>,
-    pub exports: Exports,
+pub(super) struct Kit {
+    engine: Engine,
+    pre: InstancePre<Host>,
+    image: Arc<Image>,
     pub metered: bool,
-    pub spares: Spares,
+    pub pool: Pool,
 }
 
 impl Kit {
     fn new(metered: bool) -> Result<Self> {
-        let engine = Engine::new(&config(metered))?;
-        let component = compiled(&engine, metered)?;
+        let memories = Arc::<Memories>::default();
+        let mut config = config(metered);
+        config.with_host_memory(Arc::<Memories>::clone(&memories) as _);
+        let engine = Engine::new(&config)?;
+        let module = compiled(&engine, metered)?;
         let mut linker = Linker::new(&engine);
-        host::link(&mut linker, &component)?;
-        let pre = linker.instantiate_pre(&component)?;
-        let exports = exports(&component)?;
+        host::link(&mut linker, &module)?;
+        let pre = linker.instantiate_pre(&module)?;
         let ticking = engine.weak();
         std::thread::Builder::new().name("mentor-epochs".to_owned()).spawn(move || {
             while let Some(engine) = ticking.upgrade() {
@@ -51,15 +62,15 @@ impl Kit {
                 std::thread::sleep(TICK);
             }
         })?;
-        Ok(Self { engine, pre, exports, metered, spares: Spares::default() })
+        let image = Arc::new(master(&engine, &pre, &memories, metered)?);
+        memories.set(Arc::clone(&image));
+        Ok(Self { engine, pre, image, metered, pool: Pool::default() })
     }
-}
 
-fn exports(component: &Component) -> Result<Exports> {
-    let lost = |what: &str| format_err!("the guest exports no {what}: it was built from another guest/wit");
-    let interface = component.get_export_index(None, INTERFACE).ok_or_else(|| lost(INTERFACE))?;
-    let find = |name| component.get_export_index(Some(&interface), name).ok_or_else(|| lost(name));
-    Ok(Exports { prepare: find("prepare")?, start: find("start")?, run: find("run")?, call: find("call")? })
+    /// A new instance.
+    pub async fn instance(&self, tracking: Option<Tracking>) -> Result<Slot> {
+        Slot::new(&self.engine, &self.pre, &self.image, self.metered, tracking).await
+    }
 }
 
 fn config(metered: bool) -> Config {
@@ -68,8 +79,12 @@ fn config(metered: bool) -> Config {
         .epoch_interruption(true)
         .consume_fuel(metered)
         .max_wasm_stack(WASM_STACK)
-        // Unused, as no guest runs asynchronously, but it must not be the smaller one.
-        .async_stack_size(WASM_STACK)
+        .async_stack_size(WASM_STACK + HOST_STACK)
+        .with_host_stack(Arc::<Stacks>::default())
+        // The image is mapped by `Memories`; what follows is address space only.
+        .memory_reservation(1 << 32)
+        .memory_guard_size(1 << 25)
+        .memory_init_cow(false)
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
         .wasm_backtrace_max_frames(None)
@@ -77,42 +92,137 @@ fn config(metered: bool) -> Config {
     config
 }
 
-/// The key of compiled code: guest, wasmtime's version, configuration, CPU.
-fn key(engine: &Engine) -> String {
+fn name(parts: &str) -> String {
+    Sha256::digest(parts.as_bytes()).iter().take(12).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+/// File name of compiled code. Its key: guest, wasmtime's version, configuration, CPU.
+fn code_name(engine: &Engine) -> String {
     let mut compatible = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatible);
-    let parts = format!("{GUEST_SHA256} {} {:016x}", env!("CARGO_PKG_VERSION"), compatible.finish());
-    Sha256::digest(parts.as_bytes()).iter().take(12).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+    let key = format!("{GUEST_SHA256} {} {:016x}", env!("CARGO_PKG_VERSION"), compatible.finish());
+    format!("guest-{}.cwasm", name(&key))
+}
+
+/// File name of the master image, which is the same on every machine.
+fn image_name() -> String {
+    let format = String::from_utf8_lossy(IMAGE_FORMAT);
+    format!("guest-{}.image", name(&format!("{GUEST_SHA256} {} {format}", env!("CARGO_PKG_VERSION"))))
 }
 
 /// Compiled code that could not be written to disk, for children of a fork.
 static IN_MEMORY: [OnceLock<Vec<u8>>; 2] = [OnceLock::new(), OnceLock::new()];
 
-fn compiled(engine: &Engine, metered: bool) -> Result<Component> {
-    if let Some(code) = IN_MEMORY[usize::from(metered)].get() {
-        return cache::load_bytes(engine, code);
+fn compiled(engine: &Engine, metered: bool) -> Result<Module> {
+    let memory = &IN_MEMORY[usize::from(metered)];
+    if let Some(code) = memory.get() {
+        return from_memory(engine, code);
     }
-    let path = cache::path(&key(engine));
-    if let Some(component) = path.as_ref().and_then(|path| cache::load(engine, path)) {
-        return Ok(component);
+    let path = cache::path(&code_name(engine));
+    if let Some(module) = path.as_ref().and_then(|path| from_file(engine, path)) {
+        return Ok(module);
     }
     // A pool of its own: after a fork the threads of rayon's global one are gone, and waiting for them never ends.
     let pool = rayon::ThreadPoolBuilder::new().build().map_err(|error| format_err!("no threads: {error}"))?;
-    let wasm = zstd::decode_all(GUEST)?;
-    let code = pool.install(|| engine.precompile_component(&wasm))?;
+    let wasm = zstd::decode_all(CODE)?;
+    let code = pool.install(|| engine.precompile_module(&wasm))?;
     if let Some(path) = path
-        && cache::store(&path, &code).is_ok()
-        && let Some(component) = cache::load(engine, &path)
+        && cache::store(&path, |file| file.write_all(&code)).is_ok()
+        && let Some(module) = from_file(engine, &path)
     {
-        return Ok(component);
+        return Ok(module);
     }
-    cache::load_bytes(engine, IN_MEMORY[usize::from(metered)].get_or_init(|| code))
+    from_memory(engine, memory.get_or_init(|| code))
+}
+
+fn from_file(engine: &Engine, path: &Path) -> Option<Module> {
+    let (file, _) = cache::open(path)?;
+    // SAFETY: the file lies in a folder that only this user can write, belongs to this user, and ends with the digest
+    // of its content, so it is what `store` wrote; wasmtime checks that version, configuration and CPU fit.
+    #[allow(unsafe_code)]
+    let module = unsafe { Module::deserialize_open_file(engine, file) };
+    module.ok()
+}
+
+fn from_memory(engine: &Engine, code: &[u8]) -> Result<Module> {
+    // SAFETY: `code` was made by `precompile_module` in this process, or in the one that it was forked from.
+    #[allow(unsafe_code)]
+    unsafe {
+        Module::deserialize(engine, code)
+    }
+}
+
+/// The master image: from the cache, or made by an instance of the guest that has gone the usual ways.
+fn master(engine: &Engine, pre: &InstancePre<Host>, memories: &Memories, metered: bool) -> Result<Image> {
+    let path = cache::path(&image_name());
+    if let Some(image) = path.as_ref().and_then(|path| image_of(path)) {
+        return Ok(image);
+    }
+    let memory = zstd::decode_all(MEMORY)?;
+    let pages = memory.len().div_ceil(1 << 16).max(initial_pages(pre));
+    memories.set(Arc::new(Image::anonymous(&memory, pages << 16, Vec::new())?));
+    let empty = Arc::new(Image::anonymous(&memory, pages << 16, Vec::new())?);
+    let (bytes, globals) = exec::block_on(
+        async {
+            let mut slot = Slot::new(engine, pre, &empty, metered, None).await?;
+            slot.rehearse().await?;
+            Ok::<_, wasmtime::Error>((slot.bytes().to_vec(), slot.globals()))
+        },
+        || {},
+    )?;
+    if let Some(path) = path
+        && cache::store(&path, |file| write_image(file, &bytes, &globals)).is_ok()
+        && let Some(image) = image_of(&path)
+    {
+        return Ok(image);
+    }
+    Ok(Image::anonymous(&bytes, bytes.len(), globals)?)
+}
+
+fn initial_pages(pre: &InstancePre<Host>) -> usize {
+    let memory = pre.module().get_export("memory").and_then(|kind| kind.memory().map(wasmtime::MemoryType::minimum));
+    memory.and_then(|pages| usize::try_from(pages).ok()).unwrap_or(0)
+}
+
+/// Memory, then format, globals, their number, and the memory's length, so that the memory starts at a page's border.
+fn write_image(file: &mut File, memory: &[u8], globals: &[i32]) -> io::Result<()> {
+    write_sparse(file, memory)?;
+    file.seek(SeekFrom::Start(memory.len() as u64))?;
+    file.write_all(IMAGE_FORMAT)?;
+    for global in globals {
+        file.write_all(&global.to_le_bytes())?;
+    }
+    file.write_all(&(globals.len() as u64).to_le_bytes())?;
+    file.write_all(&(memory.len() as u64).to_le_bytes())
+}
+
+fn image_of(path: &Path) -> Option<Image> {
+    let (mut file, len) = cache::open(path)?;
+    let number = |file: &mut File, at: u64| -> Option<u64> {
+        let mut bytes = [0; 8];
+        file.seek(SeekFrom::Start(at)).ok()?;
+        file.read_exact(&mut bytes).ok()?;
+        Some(u64::from_le_bytes(bytes))
+    };
+    let memory = number(&mut file, len.checked_sub(8)?)?;
+    let count = number(&mut file, len.checked_sub(16)?)?;
+    let rest = len.checked_sub(memory)?;
+    if count > 16 || rest != 24 + 4 * count || number(&mut file, memory)? != u64::from_le_bytes(*IMAGE_FORMAT) {
+        return None;
+    }
+    let mut globals = Vec::new();
+    for _ in 0..count {
+        let mut bytes = [0; 4];
+        file.read_exact(&mut bytes).ok()?;
+        globals.push(i32::from_le_bytes(bytes));
+    }
+    Image::new(file, usize::try_from(memory).ok()?, globals).ok()
 }
 
 /// The state of one process.
-pub(crate) struct Runtime {
+pub(super) struct Runtime {
     kits: [OnceLock<std::result::Result<Kit, Error>>; 2],
-    pub workers: Arc<Workers>,
+    pub threads: Threads,
 }
 
 impl Runtime {
@@ -124,7 +234,7 @@ impl Runtime {
         match &*current {
             Some((owner, runtime)) if *owner == pid => Arc::clone(runtime),
             _ => {
-                let runtime = Arc::new(Self { kits: Default::default(), workers: Arc::default() });
+                let runtime = Arc::new(Self { kits: Default::default(), threads: Threads::default() });
                 // After a fork the parent's runtime is left as it is: its threads are gone, its locks are unknown.
                 std::mem::forget(current.replace((pid, Arc::clone(&runtime))));
                 runtime
@@ -146,14 +256,6 @@ impl Runtime {
             return true;
         }
         let Ok(engine) = Engine::new(&config(metered)) else { return false };
-        cache::path(&key(&engine)).is_some_and(|path| path.exists())
-    }
-
-    /// Makes instances ahead of their use.
-    pub fn refill(&self, metered: bool) {
-        if let Ok(kit) = self.kit(metered) {
-            // An instance that cannot be made now is reported to the caller who needs it.
-            kit.spares.fill(|| Guest::new(kit).ok());
-        }
+        cache::path(&code_name(&engine)).is_some_and(|path| path.exists())
     }
 }

@@ -1,287 +1,75 @@
-//! CPython in WebAssembly: untrusted programs and tool calls, in process, fresh, limited and deterministic.
+//! CPython in WebAssembly: untrusted programs and tool calls, in process, isolated, limited and deterministic.
 //!
 //! ```no_run
 //! use mentor::sandbox::{Program, Sandbox};
 //!
-//! let outcome = Sandbox::default().run(Program::new("6 * 7"))?;
+//! let outcome = Sandbox::default().run(&Program::new("6 * 7"))?;
 //! assert_eq!(outcome.value_json.as_deref(), Some("42"));
 //! # Ok::<(), mentor::error::Error>(())
 //! ```
 
+mod abi;
+mod batch;
 pub mod cache;
+mod dirty;
 mod engine;
-mod guest;
+mod exec;
 mod host;
+mod image;
 mod limits;
+pub mod merge;
+mod meter;
 mod outcome;
-mod spares;
-mod workers;
+mod pages;
+mod pool;
+mod session;
+mod slot;
+mod stack;
 
+pub use dirty::Tracking;
 pub use engine::GUEST_SHA256;
 pub use limits::{Limits, MAX_MEMORY_MB, MIN_MEMORY_MB};
 pub use outcome::{Fault, FaultKind, Outcome};
+pub use pages::State;
+pub use pool::{Isolation, Stats};
+pub use session::Session;
 
 use crate::error::Error;
 use engine::Runtime;
-use guest::{Action, Guest};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use pool::{Lease, Start};
+use slot::{Action, Origin};
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
-/// A program to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Program {
-    /// Python source; its last expression is the value.
-    pub code: String,
-    /// Python source that runs first in the same namespace.
-    pub env: Option<String>,
-    /// Name of the program in tracebacks.
-    pub filename: String,
+/// Python source that runs before a program or a call, in the same namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Environment {
+    /// The source, such as definitions of tools.
+    pub source: Arc<str>,
+    /// What tracebacks call it.
+    pub filename: Arc<str>,
 }
 
-impl Program {
-    /// A program without an environment.
-    pub fn new(code: impl Into<String>) -> Self {
-        Self { code: code.into(), env: None, filename: "<code>".to_owned() }
+impl Environment {
+    /// An environment that tracebacks call `<env>`.
+    pub fn new(source: &str) -> Self {
+        Self { source: source.into(), filename: "<env>".into() }
     }
 }
 
-/// A result that is on its way.
-#[derive(Debug)]
-pub struct Pending<T> {
-    receiver: Receiver<Result<T, Error>>,
-    cancel: Arc<AtomicBool>,
-}
-
-impl<T> Pending<T> {
-    /// The result; blocks until it is there.
-    pub fn wait(self) -> Result<T, Error> {
-        self.receiver.recv().unwrap_or_else(|_| Err(lost()))
-    }
-
-    /// The result, if it comes within that time.
-    pub fn wait_for(&self, time: Duration) -> Option<Result<T, Error>> {
-        match self.receiver.recv_timeout(time) {
-            Ok(result) => Some(result),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Err(lost())),
-        }
-    }
-
-    /// Stops the guest at its next tick (10 ms).
-    pub fn cancel(&self) {
-        self.cancel.store(true, Ordering::Relaxed);
-    }
-}
-
-fn lost() -> Error {
-    Error::Sandbox("a sandbox worker died; please report this with the program that caused it".to_owned())
-}
-
-/// Runs a job on a worker. What follows the answer, dropping the used instance and making new ones, is not waited for.
-fn submit<T: Send + 'static>(
-    metered: bool,
-    job: impl FnOnce(&Runtime, &Arc<AtomicBool>) -> (Result<T, Error>, Option<Guest>) + Send + 'static,
-) -> Pending<T> {
-    let (sender, receiver) = channel();
-    let cancel = Arc::new(AtomicBool::new(false));
-    let pending = Pending { receiver, cancel: Arc::clone(&cancel) };
-    let runtime = Runtime::get();
-    let inside = Arc::clone(&runtime);
-    runtime.workers.spawn(move || {
-        let (answer, used) = job(&inside, &cancel);
-        // The receiver may be gone: then nobody wants the answer.
-        let _ = sender.send(answer);
-        drop(used);
-        inside.refill(metered);
-    });
-    pending
-}
-
-/// Compiles or loads the guest now; `metered` for runs with a fuel limit. Seconds once per machine, milliseconds later.
-pub fn prepare(metered: bool) -> Pending<()> {
-    submit(metered, move |runtime, _| (runtime.kit(metered).map(|_| ()), None))
-}
-
-/// Whether a run would start without compiling the guest.
-pub fn is_compiled(metered: bool) -> bool {
-    Runtime::get().is_compiled(metered)
-}
-
-/// Runs programs, each in a fresh instance. Cheap to clone; usable from any thread and after a fork.
-#[derive(Debug, Clone, Default)]
-pub struct Sandbox {
-    limits: Limits,
-    seed: u64,
-}
-
-impl Sandbox {
-    /// A sandbox with these limits; `seed` decides `random`, `os.urandom`, `uuid4` and the like.
-    pub fn new(limits: Limits, seed: u64) -> Result<Self, Error> {
-        limits.validate()?;
-        Ok(Self { limits, seed })
-    }
-
-    /// Runs one program.
-    pub fn run(&self, program: Program) -> Result<Outcome, Error> {
-        self.submit(program).wait()
-    }
-
-    /// Starts one program.
-    pub fn submit(&self, program: Program) -> Pending<Outcome> {
-        let this = self.clone();
-        submit(self.metered(), move |runtime, cancel| match this.run_here(runtime, &program, cancel) {
-            Ok((outcome, guest)) => (Ok(outcome), Some(guest)),
-            Err(error) => (Err(error), None),
-        })
-    }
-
-    /// Starts many programs, on as many threads as there are cores; results keep the order. `done` counts finished ones.
-    pub fn submit_batch(&self, programs: Vec<Program>, done: Arc<AtomicUsize>) -> Pending<Vec<Outcome>> {
-        let (sender, receiver) = channel();
-        let cancel = Arc::new(AtomicBool::new(false));
-        let runtime = Runtime::get();
-        let shared = Arc::new(Batch {
-            sandbox: self.clone(),
-            results: Mutex::new(vec![None; programs.len()]),
-            programs,
-            next: AtomicUsize::new(0),
-            done,
-        });
-        for _ in 0..workers::cores().min(shared.programs.len()).max(1) {
-            let (inside, shared, sender, cancel) =
-                (Arc::clone(&runtime), Arc::clone(&shared), sender.clone(), Arc::clone(&cancel));
-            runtime.workers.spawn(move || {
-                if let Some(result) = shared.work(&inside, &cancel) {
-                    let _ = sender.send(result);
-                    inside.refill(shared.sandbox.metered());
-                }
-            });
-        }
-        Pending { receiver, cancel }
-    }
-
-    /// Runs many programs in parallel; results keep the order.
-    pub fn run_batch(&self, programs: Vec<Program>) -> Result<Vec<Outcome>, Error> {
-        self.submit_batch(programs, Arc::default()).wait()
-    }
-
-    /// An instance that keeps its globals from run to run. It starts with the first run.
-    pub fn session(&self) -> Session {
-        Session { sandbox: self.clone(), slot: Arc::default(), home: std::process::id() }
-    }
-
-    fn metered(&self) -> bool {
-        self.limits.fuel.is_some()
-    }
-
-    fn run_here(
-        &self,
-        runtime: &Runtime,
-        program: &Program,
-        cancel: &Arc<AtomicBool>,
-    ) -> Result<(Outcome, Guest), Error> {
-        let began = Instant::now();
-        let mut guest = self.take(runtime)?;
-        let mut outcome = self.run_in(&mut guest, program, cancel);
-        outcome.wall_ms = milliseconds(began);
-        Ok((outcome, guest))
-    }
-
-    /// Runs the program's environment and the program.
-    fn run_in(&self, guest: &mut Guest, program: &Program, cancel: &Arc<AtomicBool>) -> Outcome {
-        let Program { code, env, filename } = program;
-        if let Some(env) = env {
-            let outcome = guest.act(Action::Run { source: env, filename: "<env>" }, &self.limits, cancel);
-            if !outcome.ok() {
-                return outcome;
-            }
-        }
-        guest.act(Action::Run { source: code, filename }, &self.limits, cancel)
-    }
-
-    /// A fresh instance, seeded.
-    fn take(&self, runtime: &Runtime) -> Result<Guest, Error> {
-        let kit = runtime.kit(self.metered())?;
-        let failed = |e: wasmtime::Error| Error::Sandbox(format!("cannot start an instance of the guest: {e:#}"));
-        let mut guest = match kit.spares.take() {
-            Some(guest) => guest,
-            None => Guest::new(kit).map_err(failed)?,
-        };
-        guest.seed(self.seed, &self.limits).map_err(failed)?;
-        Ok(guest)
-    }
-}
-
-fn milliseconds(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1e3
-}
-
-struct Batch {
-    sandbox: Sandbox,
-    programs: Vec<Program>,
-    results: Mutex<Vec<Option<Outcome>>>,
-    next: AtomicUsize,
-    done: Arc<AtomicUsize>,
-}
-
-impl Batch {
-    /// Takes programs until none is left; the worker that finishes the last one gets the result.
-    fn work(&self, runtime: &Runtime, cancel: &Arc<AtomicBool>) -> Option<Result<Vec<Outcome>, Error>> {
-        if self.programs.is_empty() {
-            return Some(Ok(Vec::new()));
-        }
-        while !cancel.load(Ordering::Relaxed) {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let program = self.programs.get(index)?;
-            let outcome = match self.sandbox.run_here(runtime, program, cancel) {
-                Ok((outcome, _used)) => outcome,
-                Err(error) => return Some(Err(error)),
-            };
-            self.results.lock().unwrap_or_else(PoisonError::into_inner)[index] = Some(outcome);
-            if self.done.fetch_add(1, Ordering::AcqRel) + 1 == self.programs.len() {
-                let results = std::mem::take(&mut *self.results.lock().unwrap_or_else(PoisonError::into_inner));
-                return Some(Ok(results.into_iter().flatten().collect()));
-            }
-        }
-        Some(Err(Error::Sandbox("the batch was cancelled".to_owned())))
-    }
-}
-
-/// An instance that keeps its globals. Calls from several threads take turns.
-#[derive(Debug, Clone)]
-pub struct Session {
-    sandbox: Sandbox,
-    slot: Arc<Mutex<Slot>>,
-    /// The process that the instance lives in. After a fork the child must not even touch the lock.
-    home: u32,
-}
-
-#[derive(Default)]
-enum Slot {
-    #[default]
-    Empty,
-    Live(Box<Guest>),
-    Closed,
-}
-
-impl std::fmt::Debug for Slot {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "Empty",
-            Self::Live(..) => "Live",
-            Self::Closed => "Closed",
-        })
-    }
-}
-
-/// One step of a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What to do in an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// Runs a program (its `env` too) in the session's namespace.
-    Run(Program),
-    /// Calls a function of the session's namespace.
+    /// Runs a program; its last expression is the value.
+    Run {
+        /// Python source.
+        code: String,
+        /// What tracebacks call it.
+        filename: String,
+    },
+    /// Calls a function of the namespace; its result must be JSON.
     Call {
         /// Name of the function.
         name: String,
@@ -290,66 +78,189 @@ pub enum Step {
     },
 }
 
-impl Session {
-    /// Does one step and waits for it.
-    pub fn act(&self, step: Step) -> Result<Outcome, Error> {
-        self.submit(step).wait()
+impl Step {
+    /// Runs a program that tracebacks call `<code>`.
+    pub fn run(code: impl Into<String>) -> Self {
+        Self::Run { code: code.into(), filename: "<code>".to_owned() }
     }
 
-    /// Starts one step.
-    pub fn submit(&self, step: Step) -> Pending<Outcome> {
-        let this = self.clone();
-        submit(self.sandbox.metered(), move |runtime, cancel| (this.act_here(runtime, &step, cancel), None))
+    /// Calls a function with a JSON object of arguments.
+    pub fn call(name: impl Into<String>, arguments: impl Into<String>) -> Self {
+        Self::Call { name: name.into(), arguments: arguments.into() }
     }
 
-    /// Ends the session and frees its memory; later steps are refused.
-    pub fn close(&self) {
-        if self.is_home() {
-            let slot = std::mem::replace(&mut *self.lock(), Slot::Closed);
-            if let Slot::Live(guest) = slot {
-                Runtime::get().workers.spawn(move || drop(guest));
-            }
+    fn action(&self) -> Action<'_> {
+        match self {
+            Self::Run { code, filename } => Action::Run { source: code, filename },
+            Self::Call { name, arguments } => Action::Call { name, arguments },
         }
-    }
-
-    fn is_home(&self) -> bool {
-        self.home == std::process::id()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn act_here(&self, runtime: &Runtime, step: &Step, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
-        let began = Instant::now();
-        if !self.is_home() {
-            let message = "this session lives in the process that this one was forked from; start a new one here";
-            return Err(Error::Sandbox(message.to_owned()));
-        }
-        let mut slot = self.lock();
-        if matches!(*slot, Slot::Empty) {
-            *slot = Slot::Live(Box::new(self.sandbox.take(runtime)?));
-        }
-        let Slot::Live(guest) = &mut *slot else {
-            return Err(Error::Sandbox("this session is closed; start a new one".to_owned()));
-        };
-        let limits = &self.sandbox.limits;
-        let mut outcome = match step {
-            Step::Call { name, arguments } => guest.act(Action::Call { name, arguments }, limits, cancel),
-            Step::Run(program) => self.sandbox.run_in(guest, program, cancel),
-        };
-        outcome.wall_ms = milliseconds(began);
-        Ok(outcome)
     }
 }
 
-impl Drop for Session {
-    fn drop(&mut self) {
-        if !self.is_home() {
-            // The instance belongs to the parent: not dropped here.
-            std::mem::forget(Arc::clone(&self.slot));
-        } else if Arc::strong_count(&self.slot) == 1 {
-            self.close();
-        }
+/// A step for an instance of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Program {
+    /// What runs first.
+    pub env: Option<Environment>,
+    /// The step itself.
+    pub step: Step,
+}
+
+impl Program {
+    /// A program without an environment.
+    pub fn new(code: impl Into<String>) -> Self {
+        Step::run(code).into()
     }
+
+    /// The same after an environment.
+    #[must_use]
+    pub fn after(self, env: Environment) -> Self {
+        Self { env: Some(env), ..self }
+    }
+}
+
+impl From<Step> for Program {
+    fn from(step: Step) -> Self {
+        Self { env: None, step }
+    }
+}
+
+/// Compiles or loads the guest now; `metered` for runs with a fuel limit. Seconds once per machine, milliseconds later.
+pub fn prepare(metered: bool) -> Result<(), Error> {
+    let runtime = Runtime::get();
+    let kit = runtime.kit(metered)?;
+    kit.pool.retire(&runtime, metered, None);
+    Ok(())
+}
+
+/// Whether a run would start without compiling the guest.
+pub fn is_compiled(metered: bool) -> bool {
+    Runtime::get().is_compiled(metered)
+}
+
+/// What happened to the instances of this process so far.
+pub fn stats(metered: bool) -> Result<Stats, Error> {
+    Ok(Runtime::get().kit(metered)?.pool.stats())
+}
+
+/// Runs a future on this thread, which may belong to anybody; `watch` is called every 50 ms.
+pub fn block_on<T>(future: impl Future<Output = T>, watch: impl FnMut()) -> T {
+    exec::block_on(future, watch)
+}
+
+/// Runs a future on the sandbox's threads and passes its result on there.
+pub fn spawn<T: Send + 'static>(
+    future: impl Future<Output = T> + Send + 'static,
+    done: impl FnOnce(T) + Send + 'static,
+) {
+    Runtime::get().threads.spawn(async move { done(future.await) }).detach();
+}
+
+/// Runs programs, each in an instance that is like new. Cheap to clone; usable from any thread and after a fork.
+#[derive(Debug, Clone, Default)]
+pub struct Sandbox {
+    limits: Limits,
+    origin: Origin,
+    isolation: Isolation,
+}
+
+impl Sandbox {
+    /// A sandbox with these limits; `seed` decides `random`, `os.urandom`, `uuid4` and the like.
+    pub fn new(limits: Limits, seed: u64) -> Result<Self, Error> {
+        limits.validate()?;
+        Ok(Self { limits, origin: Origin { seed, ..Origin::default() }, isolation: Isolation::Auto })
+    }
+
+    /// The same with another isolation. `Reset` is refused where the kernel cannot do it.
+    pub fn isolated(mut self, isolation: Isolation) -> Result<Self, Error> {
+        if let Isolation::Reset(way) = isolation
+            && !Tracking::available().contains(&way)
+        {
+            return Err(Error::Sandbox(format!("this kernel, or this container, does not support {way:?} tracking")));
+        }
+        self.isolation = isolation;
+        Ok(self)
+    }
+
+    /// The same with the guest's clock starting at that time, seconds since 1970.
+    pub fn clocked(mut self, epoch_s: u64) -> Self {
+        self.origin.epoch_s = epoch_s;
+        self
+    }
+
+    /// Runs one program on this thread.
+    pub fn run(&self, program: &Program) -> Result<Outcome, Error> {
+        let cancel = Arc::default();
+        exec::block_on(self.start(program, &cancel), || {})
+    }
+
+    /// Runs one program; `cancel` stops it at the next tick (10 ms).
+    pub async fn start(&self, program: &Program, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
+        let began = Instant::now();
+        let runtime = Runtime::get();
+        let (mut lease, failed) = self.take(&runtime, program.env.as_ref(), cancel).await?;
+        let mut outcome = match failed {
+            Some(outcome) => outcome,
+            None => lease.slot.act(program.step.action(), &self.limits, cancel).await,
+        };
+        outcome.wall_ms = milliseconds(began);
+        runtime.kit(self.metered())?.pool.give(&runtime, self.metered(), lease);
+        Ok(outcome)
+    }
+
+    /// An instance that keeps its globals from step to step. It starts with the first one.
+    pub fn session(&self) -> Session {
+        Session::new(self, None)
+    }
+
+    /// A session that goes on from a saved state.
+    pub fn restore(&self, state: Arc<State>) -> Session {
+        Session::new(self, Some(state))
+    }
+
+    fn metered(&self) -> bool {
+        self.limits.fuel.is_some()
+    }
+
+    /// An instance that is seeded and has run the environment; with the outcome, where that failed.
+    async fn take(
+        &self,
+        runtime: &Runtime,
+        env: Option<&Environment>,
+        cancel: &Arc<AtomicBool>,
+    ) -> Result<(Lease, Option<Outcome>), Error> {
+        let kit = runtime.kit(self.metered())?;
+        let failed = |e: wasmtime::Error| Error::Sandbox(format!("cannot start an instance of the guest: {e:#}"));
+        let mut lease = kit.pool.take(kit, self.isolation).await?;
+        let start = Start::new(env, self.origin, &self.limits);
+        if let Some(state) = kit.pool.state(&start) {
+            lease.slot.load(&state).map_err(failed)?;
+            return Ok((lease, None));
+        }
+        lease.slot.start(self.origin, &self.limits).await.map_err(failed)?;
+        if let Some(env) = env {
+            let action = Action::Load { source: &env.source, filename: &env.filename };
+            let outcome = lease.slot.act(action, &self.limits, cancel).await;
+            if !outcome.ok() {
+                return Ok((lease, Some(outcome)));
+            }
+        }
+        if self.isolation != Isolation::Fresh && kit.pool.is_worth_saving(&start) {
+            let state = lease.slot.save().map_err(failed)?;
+            kit.pool.keep(start, state);
+        }
+        Ok((lease, None))
+    }
+
+    /// An instance in a saved state.
+    async fn take_at(&self, runtime: &Runtime, state: &State) -> Result<Lease, Error> {
+        let kit = runtime.kit(self.metered())?;
+        let mut lease = kit.pool.take(kit, self.isolation).await?;
+        lease.slot.load(state).map_err(|e| Error::Sandbox(format!("cannot restore the state: {e:#}")))?;
+        Ok(lease)
+    }
+}
+
+fn milliseconds(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1e3
 }

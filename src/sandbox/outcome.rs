@@ -69,7 +69,7 @@ impl Fault {
 }
 
 /// Result of one run or tool call.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     /// What the program printed, up to the output limit.
     pub stdout: String,

@@ -1,9 +1,9 @@
 //! The sandbox: values, limits, isolation, determinism, sessions, the cache.
 
-use mentor::sandbox::{FaultKind, Limits, Outcome, Program, Sandbox, Step};
+use mentor::sandbox::{Environment, FaultKind, Limits, Outcome, Program, Sandbox, Step};
 
 fn run_with(limits: Limits, code: &str) -> Outcome {
-    Sandbox::new(limits, 0).and_then(|sandbox| sandbox.run(Program::new(code))).expect("the host works")
+    Sandbox::new(limits, 0).and_then(|sandbox| sandbox.run(&Program::new(code))).expect("the host works")
 }
 
 fn run(code: &str) -> Outcome {
@@ -74,10 +74,10 @@ fn exceptions_carry_the_programs_line_numbers() {
 
 #[test]
 fn the_environment_runs_first() {
-    let program = Program { env: Some("def double(x):\n    return 2 * x".to_owned()), ..Program::new("double(4)") };
-    assert_eq!(Sandbox::default().run(program).expect("runs").value_json.as_deref(), Some("8"));
-    let program = Program { env: Some("\n1 / 0".to_owned()), ..Program::new("1") };
-    let fault = Sandbox::default().run(program).expect("runs").fault.expect("a fault");
+    let program = Program::new("double(4)").after(Environment::new("def double(x):\n    return 2 * x"));
+    assert_eq!(Sandbox::default().run(&program).expect("runs").value_json.as_deref(), Some("8"));
+    let program = Program::new("1").after(Environment::new("\n1 / 0"));
+    let fault = Sandbox::default().run(&program).expect("runs").fault.expect("a fault");
     assert!(fault.traceback.contains("File \"<env>\", line 2"), "{}", fault.traceback);
 }
 
@@ -123,7 +123,7 @@ fn output_is_limited() {
 #[test]
 fn a_session_outlives_its_output_limit() {
     let session = Sandbox::new(Limits { output_kb: 4, ..Limits::default() }, 0).expect("valid").session();
-    let step = |code: &str| session.act(Step::Run(Program::new(code))).expect("runs");
+    let step = |code: &str| session.act(&Step::run(code)).expect("runs");
     assert_eq!(kind(&step("while True: print('x' * 99)")), Some(FaultKind::OutputLimit));
     let next = step("print('again')");
     assert_eq!((next.stdout.as_str(), next.truncated), ("again\n", false));
@@ -149,7 +149,7 @@ fn fuel_is_limited_and_deterministic() {
 fn the_seed_decides() {
     let at = |seed| {
         let sandbox = Sandbox::new(Limits::default(), seed).expect("valid");
-        sandbox.run(Program::new("import random, os\n[random.random(), os.urandom(8).hex()]")).expect("runs").value_json
+        sandbox.run(&Program::new("import random, os\n[random.random(), os.urandom(8).hex()]")).expect("runs").value_json
     };
     assert_eq!(at(1), at(1));
     assert_ne!(at(1), at(2));
@@ -224,21 +224,19 @@ fn runs_share_nothing_sessions_keep_globals() {
     assert_eq!(run("x = 1").value_json.as_deref(), Some("null"));
     assert_eq!(run("x").fault.map(|f| f.type_name).as_deref(), Some("NameError"));
     let session = Sandbox::default().session();
-    let step = |code: &str| session.act(Step::Run(Program::new(code))).expect("runs");
+    let step = |code: &str| session.act(&Step::run(code)).expect("runs");
     assert!(step("x = 41\ndef f(y): return x + y").ok());
     assert_eq!(step("x + 1").value_json.as_deref(), Some("42"));
     assert_eq!(kind(&step("1 / 0")), Some(FaultKind::Exception));
-    let call = Step::Call { name: "f".to_owned(), arguments: r#"{"y": 2}"#.to_owned() };
-    assert_eq!(session.act(call).expect("runs").value_json.as_deref(), Some("43"));
-    let call =
-        |name: &str| session.act(Step::Call { name: name.to_owned(), arguments: "{}".to_owned() }).expect("runs");
+    assert_eq!(session.act(&Step::call("f", r#"{"y": 2}"#)).expect("runs").value_json.as_deref(), Some("43"));
+    let call = |name: &str| session.act(&Step::call(name, "{}")).expect("runs");
     assert_eq!(kind(&call("g")), Some(FaultKind::UnknownTool));
     step("def inf(): return float('inf')");
     assert_eq!(kind(&call("inf")), Some(FaultKind::BadResult));
     assert_eq!(kind(&step("import os; os._exit(1)")), Some(FaultKind::Trap));
     assert!(step("1").fault.is_some_and(|fault| fault.message.contains("start a new one")));
     session.close();
-    assert!(session.act(Step::Run(Program::new("1"))).is_err());
+    assert!(session.act(&Step::run("1")).is_err());
 }
 
 #[test]

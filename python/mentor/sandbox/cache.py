@@ -1,0 +1,56 @@
+"""Outcomes that are kept, so that the same program is not run again."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import replace
+
+from mentor import _core
+from mentor.sandbox.outcome import Outcome
+
+__all__ = ["OutcomeCache"]
+
+
+class OutcomeCache:
+    """Outcomes by the content that they depend on; the least recently used make room.
+
+    Args:
+        limit: Bytes of output and values that are kept.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._size = 0
+        self._known: OrderedDict[bytes, tuple[Outcome, int]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def key(limits: Limits, origin: tuple[object, ...], step: _core._Step, env: tuple[str, str] | None) -> bytes:
+        """SHA-256 of all that decides an outcome; the time limit does not, where an outcome is reproducible."""
+        bounds = (limits.memory_mb, limits.output_kb, limits.fuel)
+        return hashlib.sha256(repr((bounds, origin, env, step)).encode("utf-8", "surrogatepass")).digest()
+
+    def get(self, key: bytes) -> Outcome | None:
+        """A kept outcome."""
+        with self._lock:
+            if key not in self._known:
+                return None
+            self._known.move_to_end(key)
+            outcome = self._known[key][0]
+        # A caller may change the value it gets.
+        return replace(outcome, value=copy.deepcopy(outcome.value))
+
+    def put(self, key: bytes, outcome: Outcome) -> None:
+        """Keep an outcome, if it would be the same again."""
+        size = 1024 + len(outcome.stdout) + len(outcome.stderr) + 2 * len(outcome.value_repr or "")
+        if not outcome.reproducible or size > self.limit:
+            return
+        kept = replace(outcome, value=copy.deepcopy(outcome.value))
+        with self._lock:
+            self._size += size - self._known.pop(key, (None, 0))[1]
+            self._known[key] = (kept, size)
+            while self._size > self.limit:
+                self._size -= self._known.popitem(last=False)[1][1]

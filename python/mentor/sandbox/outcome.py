@@ -1,0 +1,134 @@
+"""What a run may use, and what comes back from it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal, NoReturn
+
+from mentor import _core
+from mentor.errors import InputError
+
+__all__ = ["Fault", "FaultKind", "Limits", "Outcome", "read_outcome"]
+
+FaultKind = Literal[
+    "exception",
+    "trap",
+    "timeout",
+    "out_of_fuel",
+    "memory_limit",
+    "output_limit",
+    "bad_arguments",
+    "bad_result",
+    "unknown_tool",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one run may use; each limit has its own kind of fault.
+
+    Attributes:
+        timeout_ms: Wall-clock milliseconds, kept to about 10 ms. Fault ``timeout``.
+        memory_mb: Memory of the guest in MB (2**20 bytes), about 30 MB of it the interpreter's own; at least 48.
+            Fault ``memory_limit``.
+        output_kb: KB (2**10 bytes) of stdout and stderr together, and of the value as JSON. Faults ``output_limit``
+            and, for a tool's result, ``bad_result``.
+        fuel: Budget of WebAssembly operations; the same program always uses the same. Counting makes programs about
+            1.2 times slower; ``None`` counts nothing. Fault ``out_of_fuel``.
+
+    Raises:
+        TypeError: A limit is no whole number.
+        InputError: A limit is out of its range; raised by the `Sandbox` that gets it.
+    """
+
+    timeout_ms: int = 10_000
+    memory_mb: int = 256
+    output_kb: int = 256
+    fuel: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("timeout_ms", "memory_mb", "output_kb", "fuel"):
+            value = getattr(self, name)
+            if name == "fuel" and value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+            if not 0 < value < 2**32 and not (name == "fuel" and 0 < value < 2**64):
+                raise InputError(f"{name} must be from 1 to 2**{64 if name == 'fuel' else 32} - 1, not {value}")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a program or a call has no value.
+
+    Attributes:
+        kind: ``exception`` (the program's own), ``timeout``, ``out_of_fuel``, ``memory_limit``, ``output_limit``,
+            ``trap`` (the instance broke: ``os._exit``, an exhausted stack), and of tool calls ``unknown_tool``,
+            ``bad_arguments`` and ``bad_result``.
+        message: One line for people and models; of an exception ``TypeName: text``.
+        traceback: Python's traceback with the program's own line numbers; empty where there is none.
+        type_name: Class of the exception; empty where there is none.
+    """
+
+    kind: FaultKind
+    message: str
+    traceback: str = ""
+    type_name: str = ""
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came back from a run. All of it was made by untrusted code; it is bounded by the limits.
+
+    Attributes:
+        stdout: What the program printed, up to the limit.
+        stderr: The same for stderr.
+        value: Value of the last expression, or the result of a call, as JSON types; ``None`` where it is not JSON.
+        value_repr: Its ``repr``; ``None`` where a program ends without a value, and for calls.
+        fault: Why there is no value; ``None`` on success.
+        fuel: WebAssembly operations used; ``None`` unless the limits set a budget.
+        wall_ms: Milliseconds from the start of the run to its end.
+        truncated: Output was dropped at the limit.
+        reproducible: The same program, seed, limits and guest give the same outcome; false where the wall clock
+            decided.
+    """
+
+    stdout: str = ""
+    stderr: str = ""
+    value: Any = None
+    value_repr: str | None = None
+    fault: Fault | None = None
+    fuel: int | None = None
+    wall_ms: float = 0.0
+    truncated: bool = False
+    reproducible: bool = True
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is no fault."""
+        return self.fault is None
+
+
+def read_outcome(raw: _core._Outcome) -> Outcome:
+    """An outcome of what the extension gives."""
+    stdout, stderr, value_json, value_repr, raw_fault, fuel, wall_ms, truncated, reproducible = raw
+    value = fault = None
+    if raw_fault is not None:
+        kind, type_name, message, traceback = raw_fault
+        if kind == "exception":
+            message = f"{type_name}: {message}" if message else type_name
+        fault = Fault(kind, message, traceback, type_name)
+    elif value_json is not None:
+        try:
+            value = json.loads(value_json, parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            fault = Fault("bad_result", f"the value cannot be read: {str(error)[:200]}")
+    return Outcome(stdout, stderr, value, value_repr, fault, fuel, wall_ms, truncated, reproducible)
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")

@@ -1,0 +1,412 @@
+"""Programs and calls, each in an instance of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, partial
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+from mentor import _core
+from mentor.errors import BuildError, InputError
+from mentor.sandbox.arguments import as_call, as_environment, as_source, check_whole, wait_for
+from mentor.sandbox.cache import OutcomeCache
+from mentor.sandbox.outcome import Limits, Outcome, read_outcome
+from mentor.sandbox.session import SavedState, Session, core_state
+
+__all__ = ["Sandbox"]
+
+_CLOCK = 1_767_225_600  # 2026-01-01T00:00:00Z
+_Result: TypeAlias = "tuple[Any, Any]"
+_log = logging.getLogger(__name__)
+_ready: set[tuple[int, bool]] = set()  # (process, whether fuel is counted)
+
+
+class Sandbox:
+    """Runs programs and calls, each in an instance of the guest that is like new.
+
+    Cheap to make, and safe to use from several threads, after a fork, and pickled into another process. The guest is
+    compiled once per machine (some seconds) and cached; see ``docs/sandbox.md``.
+
+    Args:
+        limits: What each run may use.
+        seed: Decides ``random``, ``os.urandom``, ``uuid4`` and the like; 0 to 2**64 - 1.
+        isolation: How a run gets an instance of its own. ``reset``: instances are made equal to new ones after each
+            run, by copying back the pages that were written (tens of microseconds). ``fresh``: a new instance per run,
+            made ahead of its use (about a millisecond). ``auto``: ``reset`` where the kernel allows it, else ``fresh``.
+            The outcomes are the same.
+        clock: Where the guest's virtual clock starts, seconds since 1970; by default 2026-01-01T00:00:00Z.
+        cache_mb: MB of outcomes that are kept, by content: the same program, environment, seed, clock and limits are
+            not run again, as they would give the same. 0 keeps none. Only reproducible outcomes are kept.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        InputError: A limit, the seed or another argument is out of its range.
+        SandboxError: ``reset`` was asked for where the kernel cannot do it.
+        BuildError: The extension was built without the sandbox.
+
+    Example:
+        >>> sandbox = Sandbox(limits=Limits(timeout_ms=200))
+        >>> sandbox.run("while True: pass").fault.kind
+        'timeout'
+    """
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        seed: int = 0,
+        isolation: str = "auto",
+        clock: int = _CLOCK,
+        cache_mb: int = 0,
+    ) -> None:
+        limits = Limits() if limits is None else limits
+        if not isinstance(limits, Limits):
+            raise TypeError(f"limits must be mentor.Limits, not {type(limits).__name__}")
+        check_whole("seed", seed, 2**64)
+        check_whole("clock", clock, 2**33)
+        check_whole("cache_mb", cache_mb, 2**20)
+        if not isinstance(isolation, str):
+            raise TypeError(f"isolation must be a str, not {type(isolation).__name__}")
+        if not hasattr(_core, "Sandbox"):
+            raise BuildError("this build has no sandbox; build with the cargo feature `sandbox`")
+        self._limits = limits
+        self._seed = seed
+        self._isolation = isolation
+        self._clock = clock
+        self._cache = OutcomeCache(cache_mb << 20) if cache_mb else None
+        self._core = _core.Sandbox(
+            limits.timeout_ms, limits.memory_mb, limits.output_kb, limits.fuel, seed, clock, isolation
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """What each run may use."""
+        return self._limits
+
+    @property
+    def seed(self) -> int:
+        """The seed of each run."""
+        return self._seed
+
+    @property
+    def isolation(self) -> str:
+        """How a run gets an instance of its own, as it was asked for."""
+        return self._isolation
+
+    @property
+    def clock(self) -> int:
+        """Where the guest's clock starts, seconds since 1970."""
+        return self._clock
+
+    @cached_property
+    def guest(self) -> str:
+        """SHA-256 of the guest, in hex: runs are reproducible as long as it stays the same."""
+        return str(_core.GUEST_SHA256)
+
+    def prepare(self) -> None:
+        """Compile or load the guest now; the first run does it otherwise.
+
+        Raises:
+            SandboxError: The guest can be neither loaded nor compiled.
+        """
+        metered = self._limits.fuel is not None
+        key = (os.getpid(), metered)
+        if key in _ready:
+            return
+        if not _core.sandbox_is_compiled(metered):
+            _log.warning("compiling the sandbox's guest, once; this takes some seconds")
+        _core.sandbox_prepare(metered)
+        _ready.add(key)
+
+    def run(self, code: str, env: str | None = None, *, filename: str = "<code>") -> Outcome:
+        """Run one program in an instance that is like new.
+
+        Args:
+            code: Python source. The value of its last expression, if it ends with one, is the outcome's value.
+            env: Python source that runs first in the same namespace, such as definitions that the program uses. The
+                state after it is kept, so that the next run with the same `env` starts from there.
+            filename: What tracebacks call the program.
+
+        Returns:
+            The outcome; a failing program gives a fault.
+
+        Raises:
+            TypeError: `code`, `env` or `filename` is no str.
+            SandboxError: The host failed to do its part.
+            KeyboardInterrupt: Ctrl-C; the program is stopped.
+        """
+        return self._one((as_source("code", code), as_source("filename", filename)), as_environment(env))
+
+    def call(
+        self, name: str, arguments: str | Mapping[str, Any], env: str | None = None, *, env_filename: str = "<env>"
+    ) -> Outcome:
+        """Call one function that `env` defines, in an instance that is like new; its result must be JSON.
+
+        Args:
+            name: Name of the function.
+            arguments: Keyword arguments by name, or the text of a JSON object.
+            env: Python source that defines the function; the state after it is kept, as in `run`.
+            env_filename: What tracebacks call it.
+
+        Raises:
+            TypeError: An argument has the wrong type, or `arguments` are no JSON.
+            SandboxError: The host failed to do its part.
+            KeyboardInterrupt: Ctrl-C; the call is stopped.
+
+        Example:
+            >>> Sandbox().call("double", {"x": 21}, env="def double(x): return 2 * x").value
+            42
+        """
+        return self._one(as_call(name, arguments), as_environment(env, env_filename))
+
+    def run_batch(
+        self,
+        codes: Iterable[str],
+        env: str | None = None,
+        *,
+        progress: Callable[[int], object] | None = None,
+    ) -> list[Outcome]:
+        """Run many programs side by side, on as many threads as there are cores.
+
+        A program that runs long shares its core with the others, so none waits longer for it than for any other.
+
+        Args:
+            codes: The programs.
+            env: Python source that runs first in each of them.
+            progress: Called from time to time with the number of programs that were finished since its last call.
+
+        Returns:
+            One outcome per program, in order.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            SandboxError: The host failed to do its part.
+            KeyboardInterrupt: Ctrl-C; the programs are stopped.
+        """
+        if isinstance(codes, str | bytes):
+            raise TypeError("codes must be a list of str; for one program use `run`")
+        steps = [(as_source(f"codes[{index}]", code), "<code>") for index, code in enumerate(codes)]
+        return self._many(steps, as_environment(env), progress)
+
+    def call_batch(
+        self,
+        calls: Iterable[tuple[str, str | Mapping[str, Any]]],
+        env: str | None = None,
+        *,
+        env_filename: str = "<env>",
+        progress: Callable[[int], object] | None = None,
+    ) -> list[Outcome]:
+        """Call many functions that `env` defines, side by side, each in an instance that is like new.
+
+        Args:
+            calls: Pairs of a name and arguments, as in `call`.
+            env: Python source that defines the functions.
+            env_filename: What tracebacks call it.
+            progress: As in `run_batch`.
+
+        Returns:
+            One outcome per call, in order.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            SandboxError: The host failed to do its part.
+            KeyboardInterrupt: Ctrl-C; the calls are stopped.
+        """
+        steps = []
+        for index, pair in enumerate(calls):
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                raise TypeError(f"calls[{index}] must be a pair (name, arguments)")
+            steps.append(as_call(*pair, where=f"calls[{index}]: "))
+        return self._many(steps, as_environment(env, env_filename), progress)
+
+    def stream(self, codes: Iterable[str], env: str | None = None, *, pending: int | None = None) -> Iterator[Outcome]:
+        """Run programs as they come, and give the outcomes in order.
+
+        Programs are taken from `codes` only as outcomes are taken from here: at most `pending` are under way or wait to
+        be fetched, however many there are. Closing the generator stops what still runs.
+
+        Args:
+            codes: The programs; may be endless.
+            env: Python source that runs first in each of them.
+            pending: How many may be under way; 16 per core by default.
+
+        Raises:
+            TypeError: An argument has the wrong type.
+            InputError: `pending` is less than 1.
+            SandboxError: The host failed to do its part.
+
+        Example:
+            >>> [outcome.value for outcome in Sandbox().stream(f"{n} ** 2" for n in range(4))]
+            [0, 1, 4, 9]
+        """
+        pending = 16 * (os.cpu_count() or 1) if pending is None else pending
+        if isinstance(pending, bool) or not isinstance(pending, int):
+            raise TypeError(f"pending must be an int, not {type(pending).__name__}")
+        if pending < 1:
+            raise InputError(f"pending must be at least 1, not {pending}")
+        if isinstance(codes, str | bytes):
+            raise TypeError("codes must yield str; for one program use `run`")
+        environment = as_environment(env)
+        self.prepare()
+        return self._stream(enumerate(codes), environment, pending)
+
+    def _stream(self, codes: Iterator[tuple[int, str]], env: tuple[str, str] | None, pending: int) -> Iterator[Outcome]:
+        waiting: deque[tuple[_core.Handle, SimpleQueue[_Result]]] = deque()
+        try:
+            while True:
+                while len(waiting) < pending and (item := next(codes, None)) is not None:
+                    done: SimpleQueue[_Result] = SimpleQueue()
+                    step = (as_source(f"codes[{item[0]}]", item[1]), "<code>")
+                    waiting.append((self._core.spawn(step, env, partial(_put, done)), done))
+                if not waiting:
+                    return
+                raw, error = waiting[0][1].get()
+                waiting.popleft()
+                if error is not None:
+                    raise error
+                yield read_outcome(raw)
+        finally:
+            for handle, _ in waiting:
+                handle.cancel()
+
+    async def arun(self, code: str, env: str | None = None, *, filename: str = "<code>") -> Outcome:
+        """`run` for asyncio: no thread waits for it, and the event loop stays free.
+
+        Cancelling the task stops the program.
+        """
+        step = (as_source("code", code), as_source("filename", filename))
+        return await self._later(step, as_environment(env))
+
+    async def acall(
+        self, name: str, arguments: str | Mapping[str, Any], env: str | None = None, *, env_filename: str = "<env>"
+    ) -> Outcome:
+        """`call` for asyncio."""
+        return await self._later(as_call(name, arguments), as_environment(env, env_filename))
+
+    def session(self) -> Session:
+        """One instance that keeps its globals from run to run.
+
+        Example:
+            >>> with Sandbox().session() as session:
+            ...     _ = session.run("x = 20")
+            ...     session.run("x + 1").value
+            21
+        """
+        self.prepare()
+        return Session(self._core.session())
+
+    def restore(self, state: SavedState) -> Session:
+        """A new session that goes on from a saved state of this process.
+
+        Raises:
+            TypeError: `state` is none.
+        """
+        self.prepare()
+        return Session(self._core.restore(core_state(state)))
+
+    def stats(self) -> dict[str, int]:
+        """What happened to the instances of this process so far, by engine (with and without a fuel limit).
+
+        Returns:
+            ``made``, ``reset`` (runs after which an instance was made like new), ``checked`` (resets that were compared
+            with the master image), ``dropped_...`` by reason (``grown`` memory, too many ``pages``, ``differing`` from
+            the image, ``untracked``), ``idle`` instances and their private ``idle_pages`` of 4 KB, kept ``states`` and
+            their ``state_bytes``. ``dropped_differing`` above 0 would be a bug.
+        """
+        self.prepare()
+        return _core.sandbox_stats(self._limits.fuel is not None)
+
+    def _key(self, cache: OutcomeCache, step: _core._Step, env: tuple[str, str] | None) -> bytes:
+        return cache.key(self._limits, (self.guest, self._seed, self._clock), step, env)
+
+    def _one(self, step: _core._Step, env: tuple[str, str] | None) -> Outcome:
+        key = None
+        if self._cache is not None:
+            key = self._key(self._cache, step, env)
+            if (known := self._cache.get(key)) is not None:
+                return known
+        self.prepare()
+        outcome = read_outcome(self._core.run(step, env))
+        if self._cache is not None and key is not None:
+            self._cache.put(key, outcome)
+        return outcome
+
+    def _many(
+        self,
+        steps: Sequence[_core._Step],
+        env: tuple[str, str] | None,
+        progress: Callable[[int], object] | None,
+    ) -> list[Outcome]:
+        if progress is not None and not callable(progress):
+            raise TypeError(f"progress must be callable, not {type(progress).__name__}")
+        if not steps:
+            return []
+        if self._cache is not None:
+            return self._many_cached(self._cache, steps, env, progress)
+        return self._batch(steps, env, progress)
+
+    def _batch(
+        self, steps: Sequence[_core._Step], env: tuple[str, str] | None, progress: Callable[[int], object] | None
+    ) -> list[Outcome]:
+        self.prepare()
+        seen = 0
+
+        def advance(done: int, total: int) -> None:
+            nonlocal seen
+            if progress is not None and done > seen:
+                step, seen = done - seen, done
+                progress(step)
+
+        return [read_outcome(raw) for raw in self._core.run_batch(steps, env, None if progress is None else advance)]
+
+    def _many_cached(
+        self,
+        cache: OutcomeCache,
+        steps: Sequence[_core._Step],
+        env: tuple[str, str] | None,
+        progress: Callable[[int], object] | None,
+    ) -> list[Outcome]:
+        keys = [self._key(cache, step, env) for step in steps]
+        known = {key: outcome for key in keys if (outcome := cache.get(key)) is not None}
+        missing = {key: step for key, step in zip(keys, steps, strict=True) if key not in known}
+        ready = len(keys) - len(missing)
+        if progress is not None and ready:
+            progress(ready)
+        if missing:
+            for key, outcome in zip(missing, self._batch(list(missing.values()), env, progress), strict=True):
+                cache.put(key, outcome)
+                known[key] = outcome
+        return [known[key] for key in keys]
+
+    async def _later(self, step: _core._Step, env: tuple[str, str] | None) -> Outcome:
+        key = None
+        if self._cache is not None:
+            key = self._key(self._cache, step, env)
+            if (known := self._cache.get(key)) is not None:
+                return known
+        if (os.getpid(), self._limits.fuel is not None) not in _ready:
+            await asyncio.to_thread(self.prepare)
+        outcome = await wait_for(lambda done: self._core.spawn(step, env, done))
+        if self._cache is not None and key is not None:
+            self._cache.put(key, outcome)
+        return outcome
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cache_mb = 0 if self._cache is None else self._cache.limit >> 20
+        return _rebuild, (self._limits, self._seed, self._isolation, self._clock, cache_mb)
+
+    def __repr__(self) -> str:
+        return f"Sandbox(limits={self._limits}, seed={self._seed})"
+
+
+def _rebuild(limits: Limits, seed: int, isolation: str, clock: int, cache_mb: int) -> Sandbox:
+    return Sandbox(limits=limits, seed=seed, isolation=isolation, clock=clock, cache_mb=cache_mb)
+
+
+def _put(queue: SimpleQueue[_Result], raw: Any, error: Any) -> None:
+    queue.put((raw, error))

@@ -1,0 +1,213 @@
+//! The master image: what every instance's memory is before a program runs.
+//!
+//! It is a file, mapped copy-on-write into each instance and read-only once for comparing and restoring. wasmtime's own
+//! images would do for instantiation, but not for finding and undoing changes exactly.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
+
+/// Granularity of everything that is counted in pages here. The kernel's pages may be larger, never smaller.
+pub(super) const PAGE: usize = 4096;
+const WASM_PAGE: usize = 1 << 16;
+
+/// Content of a memory, and of the module's written globals.
+pub(super) struct Image {
+    file: File,
+    view: Mapping,
+    /// Values of the globals `global-0`, `global-1`, ...
+    pub globals: Vec<i32>,
+}
+
+impl Image {
+    /// An image of a file whose first `len` bytes are the memory.
+    pub fn new(file: File, len: usize, globals: Vec<i32>) -> io::Result<Self> {
+        if len == 0 || !len.is_multiple_of(WASM_PAGE) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "an image is a number of whole pages"));
+        }
+        if file.metadata()?.len() < len as u64 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "an image is shorter than it says"));
+        }
+        let view = Mapping::of_file(&file, len)?;
+        Ok(Self { file, view, globals })
+    }
+
+    /// An image that lives as long as this process.
+    pub fn anonymous(memory: &[u8], len: usize, globals: Vec<i32>) -> io::Result<Self> {
+        let mut file = tempfile::tempfile()?;
+        write_sparse(&mut file, memory)?;
+        file.set_len(len as u64)?;
+        Self::new(file, len, globals)
+    }
+
+    /// The memory.
+    pub fn bytes(&self) -> &[u8] {
+        self.view.bytes()
+    }
+
+    /// One page of it; zeros beyond its end.
+    pub fn page(&self, page: usize) -> &[u8] {
+        self.bytes().get(page * PAGE..(page + 1) * PAGE).unwrap_or(&[0; PAGE])
+    }
+}
+
+/// Writes what is not zero, page by page, from the file's start.
+pub(super) fn write_sparse(file: &mut File, memory: &[u8]) -> io::Result<()> {
+    use std::io::{Seek as _, SeekFrom};
+    for (page, bytes) in (0u64..).zip(memory.chunks(WASM_PAGE)) {
+        if bytes.iter().any(|&byte| byte != 0) {
+            file.seek(SeekFrom::Start(page * WASM_PAGE as u64))?;
+            file.write_all(bytes)?;
+        }
+    }
+    Ok(())
+}
+
+/// A range of address space, unmapped when it is dropped.
+struct Mapping {
+    start: *mut u8,
+    len: usize,
+}
+
+// SAFETY: a mapping is plain memory; who may write to it is decided by its users.
+#[allow(unsafe_code)]
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl Sync for Mapping {}
+
+#[cfg(unix)]
+#[allow(unsafe_code)]
+impl Mapping {
+    fn map(
+        at: *mut u8,
+        len: usize,
+        protection: libc::c_int,
+        flags: libc::c_int,
+        file: Option<&File>,
+    ) -> io::Result<*mut u8> {
+        use std::os::fd::AsRawFd as _;
+        let descriptor = file.map_or(-1, std::os::fd::AsRawFd::as_raw_fd);
+        debug_assert!(file.is_none_or(|file| file.as_raw_fd() >= 0));
+        // SAFETY: a fixed address is only ever asked for inside a mapping that the caller owns; others the kernel chooses.
+        let start = unsafe { libc::mmap(at.cast(), len, protection, flags, descriptor, 0) };
+        if start == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(start.cast()) }
+    }
+
+    /// A file's first bytes, to read.
+    fn of_file(file: &File, len: usize) -> io::Result<Self> {
+        let start = Self::map(std::ptr::null_mut(), len, libc::PROT_READ, libc::MAP_SHARED, Some(file))?;
+        Ok(Self { start, len })
+    }
+
+    /// Address space without memory behind it.
+    fn reserve(len: usize) -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        let start = Self::map(std::ptr::null_mut(), len, libc::PROT_NONE, flags, None)?;
+        Ok(Self { start, len })
+    }
+
+    /// Puts a private copy of a file's first bytes at the start.
+    fn overlay(&self, file: &File, len: usize) -> io::Result<()> {
+        assert!(len <= self.len);
+        let flags = libc::MAP_PRIVATE | libc::MAP_FIXED;
+        Self::map(self.start, len, libc::PROT_READ | libc::PROT_WRITE, flags, Some(file)).map(|_| ())
+    }
+
+    /// Makes a part readable and writable.
+    fn open(&self, from: usize, to: usize) -> io::Result<()> {
+        assert!(from <= to && to <= self.len);
+        // SAFETY: the range lies inside this mapping.
+        let code = unsafe { libc::mprotect(self.start.add(from).cast(), to - from, libc::PROT_READ | libc::PROT_WRITE) };
+        if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: mapped readable, for as long as `self` lives, from a file that nobody writes to any more.
+        unsafe { std::slice::from_raw_parts(self.start, self.len) }
+    }
+}
+
+#[cfg(unix)]
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: the range is this mapping's own, and nothing refers to it any more.
+        #[allow(unsafe_code)]
+        unsafe {
+            libc::munmap(self.start.cast(), self.len);
+        }
+    }
+}
+
+/// Makes the memories of instances from the current image.
+#[derive(Default)]
+pub(super) struct Memories(Mutex<Option<Arc<Image>>>);
+
+impl Memories {
+    /// The image of all instances to come.
+    pub fn set(&self, image: Arc<Image>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(image);
+    }
+}
+
+struct Memory {
+    mapping: Mapping,
+    size: usize,
+    capacity: usize,
+    /// Keeps the mapped file's image alive.
+    _image: Arc<Image>,
+}
+
+// SAFETY: the mapping reserves `reserved` bytes and the guard behind them; the base never moves; `grow_to` opens no more
+// than the reservation. The module has no data segments, so that what the image holds is not overwritten.
+#[allow(unsafe_code)]
+unsafe impl MemoryCreator for Memories {
+    fn new_memory(
+        &self,
+        _kind: MemoryType,
+        minimum: usize,
+        _maximum: Option<usize>,
+        reserved: Option<usize>,
+        guard: usize,
+    ) -> Result<Box<dyn LinearMemory>, String> {
+        let image = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let image = image.ok_or("no image of the guest's memory")?;
+        let capacity = reserved.ok_or("a memory without a reservation")?;
+        let size = image.bytes().len();
+        if size < minimum || size > capacity {
+            return Err(format!("the image has {size} bytes, the module wants {minimum} to {capacity}"));
+        }
+        let describe = |error: io::Error| format!("cannot map {capacity} bytes of address space: {error}");
+        let mapping = Mapping::reserve(capacity + guard).map_err(describe)?;
+        mapping.overlay(&image.file, size).map_err(describe)?;
+        Ok(Box::new(Memory { mapping, size, capacity, _image: image }))
+    }
+}
+
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl LinearMemory for Memory {
+    fn byte_size(&self) -> usize {
+        self.size
+    }
+
+    fn byte_capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn grow_to(&mut self, new_size: usize) -> wasmtime::Result<()> {
+        if new_size > self.capacity {
+            wasmtime::bail!("a memory beyond its reservation");
+        }
+        if new_size > self.size {
+            self.mapping.open(self.size, new_size)?;
+            self.size = new_size;
+        }
+        Ok(())
+    }
+
+    fn as_ptr(&self) -> *mut u8 {
+        self.mapping.start
+    }
+}

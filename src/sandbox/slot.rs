@@ -1,0 +1,509 @@
+//! One instance of the guest: the calls into it, what comes back, and the way back to a new instance.
+
+use super::abi::{self, GuestFault};
+use super::dirty::{Tracker, Tracking};
+use super::host::{EPOCH_S, Host, Stop, World};
+use super::image::{Image, PAGE};
+use super::limits::{Limits, MOST_FUEL};
+use super::meter::{Meter, Metered};
+use super::outcome::{Fault, FaultKind, Outcome};
+use super::pages::{PageSet, State};
+use std::ops::Range;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, Instant};
+use wasmtime::{Engine, Error, Global, Instance, InstancePre, Memory, Result, Store, Trap, TypedFunc, Val, bail, format_err};
+
+/// A slot whose programs wrote more pages than this is not worth restoring.
+const MOST_PAGES: usize = 1000;
+/// Free memory at the upper end of the image's heap: programs that need less do not grow their memory.
+const HEADROOM: u32 = 8 << 20;
+/// How often the usual ways are gone once the heap is in order.
+const REHEARSALS: usize = 4;
+/// Alignment that the guest's allocator is asked for strings.
+const STRING: u32 = 1;
+
+/// What to do in a guest.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Action<'a> {
+    Load { source: &'a str, filename: &'a str },
+    Run { source: &'a str, filename: &'a str },
+    Call { name: &'a str, arguments: &'a str },
+}
+
+/// What every run starts from, beside the program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub seed: u64,
+    pub epoch_s: u64,
+}
+
+impl Default for Origin {
+    fn default() -> Self {
+        Self { seed: 0, epoch_s: EPOCH_S }
+    }
+}
+
+type Function = TypedFunc<(u32, u32, u32, u32), u32>;
+
+/// A live instance.
+pub(super) struct Slot {
+    store: Store<Host>,
+    instance: Instance,
+    memory: Memory,
+    globals: Vec<Global>,
+    realloc: Function,
+    start: TypedFunc<(u64, u32), ()>,
+    after_start: TypedFunc<(), ()>,
+    /// Of `load`, `run` and `call`: the function, and what frees its answer.
+    actions: [(Function, TypedFunc<u32, ()>); 3],
+    image: Arc<Image>,
+    meter: Arc<Meter>,
+    metered: bool,
+    max_value: u32,
+    tracker: Option<Tracker>,
+    /// Pages that were ever written: private copies, restored each time.
+    written: PageSet,
+    /// Scratch for the tracker's answers.
+    found: Vec<Range<usize>>,
+    /// Why no further call is possible.
+    pub ended: Option<FaultKind>,
+    /// How often it was brought back.
+    pub resets: u64,
+}
+
+/// Why a slot cannot be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Spent {
+    /// Its memory grew, which cannot be undone.
+    Grown,
+    /// It wrote so many pages that a new instance is cheaper.
+    Pages,
+    /// It differs from the master image although it was restored. Never seen; checked all the same.
+    Differs,
+    /// The kernel did not say what was written, or there is no way to ask it.
+    Untracked,
+}
+
+impl Slot {
+    /// A new instance.
+    pub async fn new(
+        engine: &Engine,
+        pre: &InstancePre<Host>,
+        image: &Arc<Image>,
+        metered: bool,
+        tracking: Option<Tracking>,
+    ) -> Result<Self> {
+        let meter = Arc::<Meter>::default();
+        let mut store = Store::new(engine, Host::new(Arc::clone(&meter)));
+        store.limiter(|host| host);
+        store.epoch_deadline_callback(|mut cx| cx.data_mut().tick());
+        store.set_epoch_deadline(1);
+        if metered {
+            store.set_fuel(MOST_FUEL)?;
+        }
+        meter.start(Duration::from_secs(60), &Arc::default());
+        let instance = pre.instantiate_async(&mut store).await?;
+        let missing = |what: &str| format_err!("the guest exports no {what}: it was built from another guest/wit");
+        let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| missing("memory"))?;
+        let mut globals = Vec::new();
+        while let Some(global) = instance.get_global(&mut store, &format!("global-{}", globals.len())) {
+            globals.push(global);
+        }
+        let realloc: Function = instance.get_typed_func(&mut store, "realloc")?;
+        let mut action = |name: &str| -> Result<_> {
+            let after = instance.get_typed_func(&mut store, &format!("post-{name}"))?;
+            Ok((instance.get_typed_func(&mut store, name)?, after))
+        };
+        let actions = [action("load")?, action("run")?, action("call")?];
+        let host = store.data_mut();
+        (host.memory, host.realloc) = (Some(memory), Some(realloc.clone()));
+        let mut slot = Self {
+            realloc,
+            start: instance.get_typed_func(&mut store, "start")?,
+            after_start: instance.get_typed_func(&mut store, "post-start")?,
+            actions,
+            memory,
+            globals,
+            instance,
+            image: Arc::clone(image),
+            meter,
+            metered,
+            max_value: 0,
+            tracker: None,
+            written: PageSet::default(),
+            found: Vec::new(),
+            ended: None,
+            resets: 0,
+            store,
+        };
+        if !image.globals.is_empty() {
+            slot.set_globals(&Arc::clone(image).globals)?;
+        }
+        if let Some(way) = tracking {
+            let (start, len) = (memory.data_ptr(&slot.store), image.bytes().len());
+            slot.tracker = Some(Tracker::new(way, start, len)?);
+        }
+        Ok(slot)
+    }
+
+    /// Makes this instance one that a good master image can be made of: it has gone the ways of usual programs, so that
+    /// caches are filled, and its heap has no holes, so that programs write to few pages, which lie side by side.
+    pub async fn rehearse(&mut self) -> Result<()> {
+        self.guest("prepare").await?;
+        self.fill_heap().await?;
+        self.guest("settle").await?;
+        self.fill_heap().await?;
+        for _ in 0..REHEARSALS {
+            self.guest("prepare").await?;
+        }
+        Ok(())
+    }
+
+    /// Calls a function of the guest that takes nothing and gives nothing.
+    async fn guest(&mut self, name: &str) -> Result<()> {
+        self.store.data_mut().output_left = 1 << 16;
+        self.meter.start(Duration::from_secs(60), &Arc::default());
+        let function = self.instance.get_typed_func::<(), ()>(&mut self.store, name)?;
+        let after = self.instance.get_typed_func::<(), ()>(&mut self.store, &format!("post-{name}"))?;
+        if let Err(error) = function.call_async(&mut self.store, ()).await {
+            let printed = text(std::mem::take(&mut self.store.data_mut().stderr));
+            bail!("{name}: {error}: {}", printed.trim());
+        }
+        after.call_async(&mut self.store, ()).await?;
+        let host = self.store.data_mut();
+        host.stdout.clear();
+        host.stderr.clear();
+        Ok(())
+    }
+
+    /// Takes every free block of the C heap, from large to small, until the allocator cuts from its upper end.
+    async fn fill_heap(&mut self) -> Result<()> {
+        let malloc = self.instance.get_typed_func::<u32, u32>(&mut self.store, "malloc")?;
+        let free = self.instance.get_typed_func::<u32, ()>(&mut self.store, "free")?;
+        let end = malloc.call_async(&mut self.store, HEADROOM).await?;
+        free.call_async(&mut self.store, end).await?;
+        let mut size = HEADROOM / 2;
+        while size >= 8 {
+            loop {
+                let at = malloc.call_async(&mut self.store, size).await?;
+                if at == 0 || at >= end {
+                    free.call_async(&mut self.store, at).await?;
+                    break;
+                }
+            }
+            size = if size > 4096 { (size - size / 16) & !7 } else { size - 8 };
+        }
+        Ok(())
+    }
+
+    /// Sets the seed, the clock and the largest value; once, before the first `act`.
+    pub async fn start(&mut self, origin: Origin, limits: &Limits) -> Result<()> {
+        self.store.data_mut().world = World { epoch_s: origin.epoch_s, random: origin.seed, ..World::default() };
+        self.max_value = u32::try_from(limits.output_bytes()).unwrap_or(u32::MAX);
+        self.meter.start(limits.timeout(), &Arc::default());
+        self.admit(limits);
+        let (store, start, after) = (&mut self.store, &self.start, &self.after_start);
+        let seed = (origin.seed, self.max_value);
+        // The guest holds a part of its stack until it is told that its answer was read, also where there is none.
+        let call = pin!(async {
+            start.call_async(&mut *store, seed).await?;
+            after.call_async(&mut *store, ()).await
+        });
+        Metered::new(call, Arc::clone(&self.meter), self.tracker.is_some()).await
+    }
+
+    /// Sets the limits of what comes next.
+    fn admit(&mut self, limits: &Limits) {
+        let host = self.store.data_mut();
+        host.output_left = limits.output_bytes();
+        host.truncated = false;
+        host.memory_limit = limits.memory_bytes();
+        host.memory_denied = false;
+        host.stop = None;
+        if self.metered {
+            // Cannot fail: the engine counts fuel.
+            let _ = self.store.set_fuel(MOST_FUEL);
+        }
+    }
+
+    /// Runs or calls, within the limits. Never fails: what goes wrong is the outcome's fault.
+    pub async fn act(&mut self, action: Action<'_>, limits: &Limits, cancel: &Arc<AtomicBool>) -> Outcome {
+        let began = Instant::now();
+        if let Some(kind) = self.ended {
+            return ended(kind);
+        }
+        self.meter.start(limits.timeout(), cancel);
+        self.admit(limits);
+        let budget = limits.fuel.unwrap_or(MOST_FUEL);
+        let (meter, tracked) = (Arc::clone(&self.meter), self.tracker.is_some());
+        let mut used = 0;
+        let result = {
+            let invoke = pin!(self.invoke(action, limits, budget, &mut used));
+            Metered::new(invoke, meter, tracked).await
+        };
+        let host = self.store.data_mut();
+        let stdout = text(std::mem::take(&mut host.stdout));
+        let stderr = text(std::mem::take(&mut host.stderr));
+        let truncated = host.truncated;
+        let mut exact = !matches!(host.stop, Some(Stop::Timeout | Stop::Cancelled));
+        let (value_json, value_repr, fault) = match result {
+            Ok(answer) => translate(answer, limits),
+            Err(error) => {
+                // How deep the host's stack goes depends on the processor's code.
+                exact &= !matches!(error.downcast_ref::<Trap>(), Some(Trap::StackOverflow));
+                let fault = self.trap(&error, limits);
+                self.ended = Some(fault.kind);
+                (None, None, Some(fault))
+            }
+        };
+        Outcome {
+            stdout,
+            stderr,
+            value_json,
+            value_repr,
+            fault,
+            fuel: self.metered.then_some(used.min(budget)),
+            wall_ms: began.elapsed().as_secs_f64() * 1e3,
+            truncated,
+            reproducible: exact,
+        }
+    }
+
+    async fn invoke(
+        &mut self,
+        action: Action<'_>,
+        limits: &Limits,
+        budget: u64,
+        used: &mut u64,
+    ) -> Result<abi::Answer> {
+        let (number, first, second) = match action {
+            Action::Load { source, filename } => (0, source, filename),
+            Action::Run { source, filename } => (1, source, filename),
+            Action::Call { name, arguments } => (2, name, arguments),
+        };
+        let (function, after) = self.actions[number].clone();
+        let (first_at, first_len) = self.lower(first).await?;
+        let (second_at, second_len) = self.lower(second).await?;
+        if self.metered {
+            self.store.set_fuel(budget)?;
+        }
+        let result = function.call_async(&mut self.store, (first_at, first_len, second_at, second_len)).await;
+        if self.metered {
+            *used = budget - self.store.get_fuel().unwrap_or(0).min(budget);
+            self.store.set_fuel(MOST_FUEL)?;
+        }
+        let at = result?;
+        let answer = abi::answer(self.memory.data(&self.store), at, limits.output_bytes())?;
+        after.call_async(&mut self.store, at).await?;
+        Ok(answer)
+    }
+
+    /// Copies a string into the guest.
+    async fn lower(&mut self, text: &str) -> Result<(u32, u32)> {
+        let Ok(len) = u32::try_from(text.len()) else { bail!("more text than a guest can hold") };
+        if len == 0 {
+            return Ok((STRING, 0));
+        }
+        let at = self.realloc.call_async(&mut self.store, (0, 0, STRING, len)).await?;
+        let memory = self.memory.data_mut(&mut self.store);
+        abi::span_mut(memory, at, text.len())?.copy_from_slice(text.as_bytes());
+        Ok((at, len))
+    }
+
+    fn trap(&self, error: &Error, limits: &Limits) -> Fault {
+        let host = self.store.data();
+        let trap = error.downcast_ref::<Trap>();
+        match (host.stop, trap) {
+            (Some(Stop::Timeout), _) => {
+                Fault::new(FaultKind::Timeout, format!("stopped after {} ms (timeout_ms)", limits.timeout_ms))
+            }
+            (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Trap, "cancelled by the host"),
+            (Some(Stop::Exit), _) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),
+            (None, Some(Trap::OutOfFuel)) => Fault::new(
+                FaultKind::OutOfFuel,
+                format!("stopped after {} operations (fuel)", limits.fuel.unwrap_or_default()),
+            ),
+            _ if host.memory_denied => memory_limit(limits),
+            (None, Some(trap)) => Fault::new(FaultKind::Trap, trap.to_string()),
+            (None, None) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),
+        }
+    }
+
+    fn set_globals(&mut self, values: &[i32]) -> Result<()> {
+        if values.len() != self.globals.len() {
+            bail!("{} globals saved, {} in the guest", values.len(), self.globals.len());
+        }
+        for (global, &value) in self.globals.iter().zip(values) {
+            global.set(&mut self.store, Val::I32(value))?;
+        }
+        Ok(())
+    }
+
+    /// The module's written globals.
+    pub fn globals(&mut self) -> Vec<i32> {
+        let store = &mut self.store;
+        self.globals.iter().map(|global| global.get(&mut *store).i32().unwrap_or_default()).collect()
+    }
+
+    /// The whole memory.
+    pub fn bytes(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// Notes which pages were written since the last time.
+    fn collect(&mut self) -> std::io::Result<()> {
+        let Some(tracker) = &mut self.tracker else { return Err(std::io::ErrorKind::Unsupported.into()) };
+        self.found.clear();
+        tracker.written(self.meter.take_faults(), &mut self.found)?;
+        for pages in self.found.drain(..) {
+            self.written.insert(pages);
+        }
+        Ok(())
+    }
+
+    /// Makes it equal to a new instance.
+    pub fn reset(&mut self) -> std::result::Result<(), Spent> {
+        let len = self.image.bytes().len();
+        if self.memory.data_size(&self.store) != len {
+            return Err(Spent::Grown);
+        }
+        self.collect().map_err(|_| Spent::Untracked)?;
+        if self.written.len() > MOST_PAGES {
+            return Err(Spent::Pages);
+        }
+        let memory = self.memory.data_mut(&mut self.store);
+        for run in self.written.runs() {
+            let bytes = run.start * PAGE..run.end * PAGE;
+            memory[bytes.clone()].copy_from_slice(&self.image.bytes()[bytes]);
+        }
+        let image = Arc::clone(&self.image);
+        self.set_globals(&image.globals).map_err(|_| Spent::Differs)?;
+        let host = self.store.data_mut();
+        host.world = World::default();
+        host.stdout.clear();
+        host.stderr.clear();
+        host.stop = None;
+        self.ended = None;
+        self.resets += 1;
+        Ok(())
+    }
+
+    /// Compares a slot that was reset with the image: all of it, or only the pages that the kernel calls private.
+    pub fn check(&mut self, whole: bool) -> std::result::Result<(), Spent> {
+        let image = Arc::clone(&self.image);
+        let equal = if whole {
+            self.bytes() == image.bytes()
+        } else {
+            let Some(tracker) = &mut self.tracker else { return Err(Spent::Untracked) };
+            self.found.clear();
+            tracker.private(&mut self.found).map_err(|_| Spent::Untracked)?;
+            let memory = self.memory.data(&self.store);
+            self.found.drain(..).all(|run| {
+                let bytes = run.start * PAGE..run.end * PAGE;
+                memory[bytes.clone()] == image.bytes()[bytes]
+            })
+        };
+        if equal && self.globals() == image.globals { Ok(()) } else { Err(Spent::Differs) }
+    }
+
+    /// Saves what differs from a new instance.
+    pub fn save(&mut self) -> Result<State> {
+        let image = Arc::clone(&self.image);
+        let (size, len) = (self.memory.data_size(&self.store), image.bytes().len());
+        let tracked = self.collect().is_ok();
+        let memory = self.memory.data(&self.store);
+        let all = if tracked { len / PAGE..size / PAGE } else { 0..size / PAGE };
+        let candidates = self.written.runs().chain(std::iter::once(all));
+        let (runs, data) = State::of(memory, candidates, &image);
+        let world = self.store.data().world.clone();
+        Ok(State { runs, data, size, globals: self.globals(), world, max_value: self.max_value })
+    }
+
+    /// Brings a new or reset instance into a saved state.
+    pub fn load(&mut self, state: &State) -> Result<()> {
+        let size = self.memory.data_size(&self.store);
+        if state.size > size {
+            self.store.data_mut().memory_limit = state.size;
+            let pages = (state.size - size).div_ceil(1 << 16) as u64;
+            let grown = pin!(self.memory.grow_async(&mut self.store, pages));
+            futures_lite::future::block_on(grown)?;
+        }
+        let memory = self.memory.data_mut(&mut self.store);
+        let tracked = self.image.bytes().len() / PAGE;
+        let mut data = state.data.as_slice();
+        for run in &state.runs {
+            let (bytes, rest) = data.split_at(run.len() * PAGE);
+            memory[run.start * PAGE..run.end * PAGE].copy_from_slice(bytes);
+            data = rest;
+            self.written.insert(run.start.min(tracked)..run.end.min(tracked));
+        }
+        self.max_value = state.max_value;
+        self.store.data_mut().world.clone_from(&state.world);
+        self.set_globals(&state.globals)
+    }
+
+    /// Pages that are private to it.
+    pub fn pages(&self) -> usize {
+        self.written.len()
+    }
+}
+
+fn memory_limit(limits: &Limits) -> Fault {
+    Fault::new(FaultKind::MemoryLimit, format!("needs more than {} MB (memory_mb)", limits.memory_mb))
+}
+
+fn ended(kind: FaultKind) -> Outcome {
+    let message = format!("this session ended with an earlier fault ({kind}); start a new one");
+    Outcome {
+        stdout: String::new(),
+        stderr: String::new(),
+        value_json: None,
+        value_repr: None,
+        fault: Some(Fault::new(FaultKind::Trap, message)),
+        fuel: None,
+        wall_ms: 0.0,
+        truncated: false,
+        reproducible: true,
+    }
+}
+
+/// Checks an answer: a damaged guest can send anything that its types allow.
+fn translate(answer: abi::Answer, limits: &Limits) -> (Option<String>, Option<String>, Option<Fault>) {
+    let abi::Answer { value_json, value_repr, oversize, fault } = answer;
+    if let Some(fault) = fault {
+        return (None, None, Some(translate_fault(fault, limits)));
+    }
+    if oversize {
+        let message = format!("the value has more than {} KB (output_kb)", limits.output_kb);
+        return (None, None, Some(Fault::new(FaultKind::BadResult, message)));
+    }
+    (value_json, value_repr, None)
+}
+
+fn translate_fault(fault: GuestFault, limits: &Limits) -> Fault {
+    let GuestFault { kind, type_name, message, traceback } = fault;
+    let kind = match kind.as_str() {
+        "exception" => FaultKind::Exception,
+        "memory-limit" => FaultKind::MemoryLimit,
+        "output-limit" => {
+            return Fault::new(
+                FaultKind::OutputLimit,
+                format!("printed more than {} KB (output_kb)", limits.output_kb),
+            );
+        }
+        "bad-result" => FaultKind::BadResult,
+        "unknown-tool" => FaultKind::UnknownTool,
+        _ => FaultKind::Trap,
+    };
+    let message = match kind {
+        FaultKind::MemoryLimit if message.is_empty() => memory_limit(limits).message,
+        _ => message,
+    };
+    Fault { kind, type_name, message, traceback }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
