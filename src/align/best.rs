@@ -85,6 +85,7 @@ impl Scratch {
     }
 }
 
+#[inline]
 fn matched<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, call: usize, reference: usize, similarity: f64) -> Match {
     let exact = pairs.identical && call == reference
         || same_text(pairs.student.name(call), pairs.reference.name(reference))
