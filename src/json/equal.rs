@@ -4,17 +4,23 @@
 
 use super::{Map, Node, Value};
 
-/// Whether two texts are the same. Most names and keys that are not differ in length or in their first byte: then there is
-/// no call of memcmp.
+/// Whether two texts are the same.
 #[inline]
 pub(crate) fn same_text(a: &str, b: &str) -> bool {
     same_bytes(a.as_bytes(), b.as_bytes())
 }
 
-/// The same of bytes.
+/// The same of bytes. Most names and keys are short: then there is no call of memcmp.
 #[inline]
 pub(super) fn same_bytes(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.first() == b.first() && (a.len() < 2 || a == b)
+    a.len() == b.len()
+        && match a.len() {
+            0 => true,
+            1..4 => (a[0], a[a.len() / 2], a[a.len() - 1]) == (b[0], b[b.len() / 2], b[b.len() - 1]),
+            4..8 => a.first_chunk::<4>() == b.first_chunk() && a.last_chunk::<4>() == b.last_chunk(),
+            8..=16 => a.first_chunk::<8>() == b.first_chunk() && a.last_chunk::<8>() == b.last_chunk(),
+            _ => a == b,
+        }
 }
 
 impl PartialEq for Value<'_> {

@@ -346,7 +346,7 @@ impl<'a> Map<'a> {
     #[inline]
     pub(crate) fn just(self, [first, second]: [&[u8]; 2]) -> Option<[Id; 2]> {
         let is = |at: u32, key: &[u8]| match self.doc.nodes.get(at as usize) {
-            Some(Node::String(text)) => self.doc.bytes(*text) == key,
+            Some(Node::String(text)) => same_bytes(self.doc.bytes(*text), key),
             _ => false,
         };
         if self.len != 2 || !is(self.first, first) {

@@ -117,6 +117,16 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 
 proptest! {
     #[test]
+    fn bytes_are_the_same_or_not(a in prop::collection::vec(0_u8..2, 0..20), at in 0_usize..20, flip in any::<bool>()) {
+        let mut b = a.clone();
+        if let Some(byte) = b.get_mut(at).filter(|_| flip) {
+            *byte ^= 1;
+        }
+        prop_assert_eq!(super::equal::same_bytes(&a, &b), a == b);
+        prop_assert!(a.is_empty() || !super::equal::same_bytes(&a, &a[1..]));
+    }
+
+    #[test]
     fn reads_what_serde_json_writes(written in any_tree()) {
         prop_assert_eq!(tree(&written.to_string()).expect("valid JSON"), written.clone());
         let mut doc = Doc::default();
