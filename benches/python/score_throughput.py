@@ -156,10 +156,11 @@ def main() -> None:
         table.add_row(name, f"{rate:,.0f}", f"{best[name]:,.0f}", f"{rate / rates['math-verify path']:,.1f}")
     Console().print(table)
     for kind, of in (("medians", rates), ("best runs", best)):
-        threads = of["score_batch, mentor-dense, 2 threads"] / of["score_batch, mentor-dense, 1 thread"]
-        ceiling = of["mentor-dense, 2 processes at once"] / of["mentor-dense, 1 process"]
+        alone = max(of["score_batch, mentor-dense, 1 thread"], of["mentor-dense, 1 process"])
+        threads = of["score_batch, mentor-dense, 2 threads"] / alone
+        ceiling = of["mentor-dense, 2 processes at once"] / alone
         Console().print(
-            f"{kind}: two threads are {threads:.2f} times one, two processes {ceiling:.2f} times one; "
+            f"{kind}: two threads are {threads:.2f} times one alone, two processes {ceiling:.2f} times; "
             f"threads / processes {threads / ceiling:.2f}"
         )
 
