@@ -4,8 +4,6 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 
-use rayon::prelude::*;
-
 use crate::answer::Verdict;
 use crate::json::{Doc, Value};
 use crate::reward::{Facts, Reference, Reward, Score};
@@ -132,8 +130,11 @@ pub struct Row {
 
 impl Row {
     fn new(score: &Score) -> Self {
-        let counts = score.trajectory.counts.iter().enumerate();
-        let defects = counts.filter(|(_, count)| **count > 0).fold(0, |bits, (kind, _)| bits | 1 << kind);
+        let mut defects = 0;
+        if !score.trajectory.defects.is_empty() {
+            let counts = score.trajectory.counts.iter().enumerate();
+            defects = counts.filter(|(_, count)| **count > 0).fold(0, |bits, (kind, _)| bits | 1 << kind);
+        }
         let open = score.is_open().then(|| score.trajectory.answer_text().unwrap_or_default().into());
         Self { facts: score.facts, verdict: score.verdict, reward: score.reward, defects, open }
     }
@@ -185,11 +186,38 @@ pub fn score_into(items: &[Item<'_>], reward: &Reward, threads: Option<usize>, r
     let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = threads.unwrap_or_else(cores);
     let worth_it = threads > 1 && bytes > WORTH_A_THREAD;
-    if let Some(pool) = worth_it.then(|| pool(threads)).flatten() {
-        let scored = items.par_iter().with_min_len(8).map(|item| score_one(item, reward));
-        pool.install(|| rows.par_extend(scored));
-    } else {
-        rows.extend(items.iter().map(|item| score_one(item, reward)));
+    match worth_it.then(|| pool(threads - 1)).flatten() {
+        Some(pool) => score_beside(&pool, items, reward, rows),
+        None => rows.extend(items.iter().map(|item| score_one(item, reward))),
+    }
+}
+
+/// Scores on the calling thread and on the pool's: who is free takes the next few items. So nothing waits for a thread to
+/// wake up.
+fn score_beside(pool: &rayon::ThreadPool, items: &[Item<'_>], reward: &Reward, rows: &mut Vec<Row>) {
+    const PART: usize = 16; // rollouts
+    let all = rows.len() + items.len();
+    rows.reserve(items.len());
+    let parts = Mutex::new(items.chunks(PART).zip(rows.spare_capacity_mut().chunks_mut(PART)));
+    let next = || parts.lock().ok()?.next();
+    let work = || {
+        while let Some((items, rows)) = next() {
+            for (item, row) in items.iter().zip(rows) {
+                row.write(score_one(item, reward));
+            }
+        }
+    };
+    pool.in_place_scope(|scope| {
+        for _ in 0..pool.current_num_threads() {
+            scope.spawn(|_| work());
+        }
+        work();
+    });
+    // SAFETY: there is room, and each of these rows is written: the parts are all taken, and the scope has waited until
+    // each is done. A panic in one of them would have gone on from there.
+    #[expect(unsafe_code, reason = "else the rows would be written twice")]
+    unsafe {
+        rows.set_len(all);
     }
 }
 
@@ -201,7 +229,7 @@ struct Pool {
 
 static POOLS: Mutex<Vec<Pool>> = Mutex::new(Vec::new());
 
-/// The pool of that many threads in this process, made when first asked for; `None` where none can be had.
+/// The pool of so many threads in this process, made when first asked for; `None` where none can be had.
 fn pool(threads: usize) -> Option<Arc<rayon::ThreadPool>> {
     let process = std::process::id();
     // After a fork the lock may be held by a thread that does not exist here: then go without a pool.

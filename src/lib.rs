@@ -3,6 +3,7 @@
 pub mod align;
 pub mod answer;
 pub mod batch;
+mod bytes;
 pub mod json;
 pub mod reward;
 pub mod schema;

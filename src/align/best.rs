@@ -63,7 +63,9 @@ pub fn align<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, 
     let columns = scratch.calls.len();
     for pair in assignment::assign(&scratch.weights, n, columns, &mut scratch.assignment) {
         let similarity = scratch.weights[pair.reference * columns + pair.call];
-        out.push(matched(pairs, scratch.calls[pair.call], pair.reference, similarity));
+        let (call, reference) = (scratch.calls[pair.call], pair.reference);
+        let exact = is_exact(pairs, call, reference);
+        out.push(Match { call, reference, similarity, exact });
     }
 }
 
@@ -85,11 +87,11 @@ impl Scratch {
     }
 }
 
-fn matched<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, call: usize, reference: usize, similarity: f64) -> Match {
-    let exact = pairs.identical && call == reference
+/// Whether two calls are of the same tool, with the same arguments.
+fn is_exact<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, call: usize, reference: usize) -> bool {
+    pairs.identical && call == reference
         || same_text(pairs.student.name(call), pairs.reference.name(reference))
-            && pairs.student.arguments(call) == pairs.reference.arguments(reference);
-    Match { call, reference, similarity, exact }
+            && pairs.student.arguments(call) == pairs.reference.arguments(reference)
 }
 
 /// Most good rollouts make the reference's calls in its order. No assignment is better than one of full similarities.
@@ -98,7 +100,8 @@ fn in_order<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, s
     n == pairs.student.len()
         && (0..n).all(|at| {
             let similarity = pairs.similarity(at, at, &mut scratch.pairs);
-            out.push(matched(pairs, at, at, similarity));
+            let exact = is_exact(pairs, at, at);
+            out.push(Match { call: at, reference: at, similarity, exact });
             similarity >= 1.0
         })
 }
@@ -150,7 +153,8 @@ fn greedy<S: Calls, R: Calls>(pairs: &Pairs<'_, S, R>, out: &mut Vec<Match>, scr
         }
         if let Some((similarity, at)) = best {
             let call = scratch.calls.remove(at);
-            out.push(matched(pairs, call, reference, similarity));
+            let exact = is_exact(pairs, call, reference);
+            out.push(Match { call, reference, similarity, exact });
         }
     }
 }

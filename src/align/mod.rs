@@ -92,7 +92,7 @@ pub fn count_names(calls: &impl Calls, reference: &impl Calls, scratch: &mut Nam
 pub fn identical(calls: &impl Calls, reference: &impl Calls) -> bool {
     calls.len() == reference.len()
         && (0..calls.len())
-            .all(|at| calls.name(at) == reference.name(at) && calls.arguments(at) == reference.arguments(at))
+            .all(|at| same_text(calls.name(at), reference.name(at)) && calls.arguments(at) == reference.arguments(at))
 }
 
 /// F1 of two sets from their sizes and the size of their intersection; 0 when either is empty.

@@ -33,6 +33,8 @@ use shape::Shape;
 
 pub use rule::{Decision, Rule, Verdict};
 
+use crate::bytes::trimmed;
+
 /// A gold answer, read once and compared many times.
 #[derive(Clone, Debug)]
 pub struct Gold {
@@ -77,7 +79,7 @@ impl Gold {
     /// assert_eq!((decision.verdict, decision.rule), (Verdict::Equal, Rule::Radical));
     /// ```
     pub fn decide(&self, predicted: &str) -> Decision {
-        let predicted = predicted.trim();
+        let predicted = trimmed(predicted);
         if predicted.is_empty() {
             return Decision::different(Rule::Kind);
         }

@@ -1,5 +1,7 @@
 //! Objects: of equal keys the last counts.
 
+#![expect(clippy::inline_always, reason = "measured: a call costs as much as what it does")]
+
 use super::{Doc, Node, Text};
 
 /// Objects with more keys look for duplicates with a table.
@@ -14,11 +16,31 @@ pub(super) struct Tail<'t> {
     pub kept: usize,
 }
 
+/// Which keys an object may have: most have none twice, and then there is nothing to compare.
+#[derive(Default)]
+pub(super) struct Seen {
+    bits: u64,
+    /// Two keys may be equal.
+    pub twice: bool,
+}
+
+impl Seen {
+    /// Adds a key, which is written so. One with escapes may be equal to any other.
+    #[inline(always)]
+    pub(super) fn add(&mut self, key: Text, written: &[u8]) {
+        let (first, last) = (written.first().copied().unwrap_or(0), written.last().copied().unwrap_or(0));
+        let hash = usize::from(first) + 2 * usize::from(last) + 7 * written.len();
+        let bit = 1 << (hash % 64);
+        self.twice |= self.bits & bit != 0 || key.start() & super::UNESCAPED != 0;
+        self.bits |= bit;
+    }
+}
+
 impl Doc {
     #[inline]
     fn resolve<'t>(&'t self, text: Text, tail: Tail<'t>) -> &'t str {
-        let start = text.start as usize;
-        if text.start & super::UNESCAPED == 0 && start >= tail.kept {
+        let start = text.start() as usize;
+        if text.start() & super::UNESCAPED == 0 && start >= tail.kept {
             let start = start - tail.kept;
             return tail.text.get(start..start + text.len()).unwrap_or_default();
         }

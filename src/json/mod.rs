@@ -3,6 +3,7 @@
 //! A [`Doc`] holds any number of values; [`Doc::clear`] keeps its memory for the next rollout. [`Value`] is a view of one
 //! value in it.
 
+#![expect(clippy::inline_always, reason = "measured: a call costs as much as what it does")]
 #![expect(
     clippy::cast_possible_truncation,
     reason = "a document holds 2 GiB of text at most, and a node takes a byte of it"
@@ -14,6 +15,7 @@ mod keys;
 mod parse;
 mod write;
 
+use equal::same_bytes;
 pub(crate) use equal::same_text;
 pub use parse::{Failure, FailureKind, MAX_DEPTH};
 
@@ -22,24 +24,33 @@ pub use parse::{Failure, FailureKind, MAX_DEPTH};
 pub struct Id(u32);
 
 /// A piece of text that a [`Doc`] holds.
+// One number, not two: a pair that is written in halves and read as a whole has to wait until both are in the cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Text {
-    /// The highest bit says that it stands in [`Doc::unescaped`].
-    start: u32,
-    len: u32,
-}
+pub struct Text(u64);
 
+/// The highest bit of a text's start says that it stands in [`Doc::unescaped`].
 const UNESCAPED: u32 = 1 << 31;
 
 impl Text {
+    #[inline(always)]
+    fn new(start: usize, len: usize) -> Self {
+        Self((start as u64) << 32 | len as u64)
+    }
+
+    #[inline(always)]
+    fn start(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
     /// Length in bytes.
+    #[inline]
     pub fn len(self) -> usize {
-        self.len as usize
+        self.0 as u32 as usize
     }
 
     /// Whether it is empty.
     pub fn is_empty(self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 }
 
@@ -153,12 +164,22 @@ impl Doc {
     /// The text.
     #[inline]
     pub fn str(&self, text: Text) -> &str {
-        let (whole, start) = match text.start & UNESCAPED {
-            0 => (&self.text, text.start),
-            _ => (&self.unescaped, text.start ^ UNESCAPED),
+        let (whole, start) = match text.start() & UNESCAPED {
+            0 => (&self.text, text.start()),
+            _ => (&self.unescaped, text.start() ^ UNESCAPED),
         };
         // Always inside: a text is only made for what was added.
         whole.get(start as usize..start as usize + text.len()).unwrap_or_default()
+    }
+
+    /// The same as bytes: quicker, where texts are only compared.
+    #[inline]
+    fn bytes(&self, text: Text) -> &[u8] {
+        let (whole, start) = match text.start() & UNESCAPED {
+            0 => (&self.text, text.start()),
+            _ => (&self.unescaped, text.start() ^ UNESCAPED),
+        };
+        whole.as_bytes().get(start as usize..start as usize + text.len()).unwrap_or_default()
     }
 
     /// Keeps a text. A document holds 2 GiB of it; what comes after reads as empty.
@@ -168,14 +189,14 @@ impl Doc {
             return Text::default();
         }
         self.text.push_str(text);
-        Text { start: start as u32, len: text.len() as u32 }
+        Text::new(start, text.len())
     }
 
     fn next(&self) -> u32 {
         u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
     }
 
-    #[inline]
+    #[inline(always)]
     fn at(&self, index: u32) -> Value<'_> {
         match self.nodes[index as usize] {
             Node::Null | Node::Shadowed => Value::Null,
@@ -189,7 +210,7 @@ impl Doc {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn after(&self, index: u32) -> u32 {
         match self.nodes[index as usize] {
             Node::Array { end, .. } | Node::Object { end, .. } => end,
@@ -294,14 +315,45 @@ impl<'a> Map<'a> {
         std::iter::from_fn(move || {
             while at < self.end {
                 let value = at + 1;
-                let key = self.doc.nodes[at as usize];
+                let key = &self.doc.nodes[at as usize];
                 at = self.doc.after(value);
                 if let Node::String(text) = key {
-                    return Some((self.doc.str(text), Id(value)));
+                    return Some((self.doc.str(*text), Id(value)));
                 }
             }
             None
         })
+    }
+
+    /// The same, keys as bytes.
+    #[inline]
+    pub(crate) fn fields(self) -> impl Iterator<Item = (&'a [u8], Id)> {
+        let mut at = self.first;
+        std::iter::from_fn(move || {
+            while at < self.end {
+                let value = at + 1;
+                let key = &self.doc.nodes[at as usize];
+                at = self.doc.after(value);
+                if let Node::String(text) = key {
+                    return Some((self.doc.bytes(*text), Id(value)));
+                }
+            }
+            None
+        })
+    }
+
+    /// The values of two keys, where these and no others are there, in this order.
+    #[inline]
+    pub(crate) fn just(self, [first, second]: [&[u8]; 2]) -> Option<[Id; 2]> {
+        let is = |at: u32, key: &[u8]| match self.doc.nodes.get(at as usize) {
+            Some(Node::String(text)) => same_bytes(self.doc.bytes(*text), key),
+            _ => false,
+        };
+        if self.len != 2 || !is(self.first, first) {
+            return None;
+        }
+        let next = self.doc.after(self.first + 1);
+        (is(next, second) && self.doc.after(next + 1) == self.end).then_some([Id(self.first + 1), Id(next + 1)])
     }
 
     /// The value of a key. Looks at every key: linear in their number.
@@ -313,7 +365,7 @@ impl<'a> Map<'a> {
     /// The id of a key's value.
     #[inline]
     pub fn id(self, key: &str) -> Option<Id> {
-        self.entries().find(|(known, _)| same_text(known, key)).map(|(_, id)| id)
+        self.fields().find(|(known, _)| same_bytes(known, key.as_bytes())).map(|(_, id)| id)
     }
 }
 

@@ -1,7 +1,10 @@
 //! Text -> nodes, in place and in one pass.
 
-use super::keys::Tail;
+#![expect(clippy::inline_always, reason = "measured: a call costs as much as what it does")]
+
+use super::keys::{Seen, Tail};
 use super::{Doc, Id, Node, Text};
+use crate::bytes::places_of;
 
 /// Deeper nesting is refused.
 pub const MAX_DEPTH: usize = 128;
@@ -37,17 +40,19 @@ impl Doc {
         if kept + unescaped + text.len() >= super::UNESCAPED as usize {
             return Err(Failure { kind: FailureKind::TooDeep, at });
         }
+        let id = Id(self.next());
         let mut parser = Parser { text, bytes: text.as_bytes(), at, from: at, kept, doc: self };
         match parser.value(0) {
-            Ok(id) => {
+            Ok(()) => {
                 let end = parser.at;
                 self.text.push_str(&text[at..end]);
                 Ok((id, end))
             }
-            Err(failure) => {
+            Err(kind) => {
+                let at = parser.at.min(text.len());
                 self.nodes.truncate(nodes);
                 self.unescaped.truncate(unescaped);
-                Err(failure)
+                Err(Failure { kind, at })
             }
         }
     }
@@ -69,13 +74,15 @@ impl Doc {
     }
 }
 
+#[inline]
 fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
+    byte <= b' ' && matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
 struct Parser<'t, 'd> {
     text: &'t str,
     bytes: &'t [u8],
+    /// Where reading stands: after a failure, the byte that cannot be.
     at: usize,
     /// Where the value begins in `text`, and where a copy of it will begin in the document's text.
     from: usize,
@@ -84,12 +91,12 @@ struct Parser<'t, 'd> {
 }
 
 impl Parser<'_, '_> {
-    fn fail<T>(&self) -> Result<T, Failure> {
-        let kind = if self.at >= self.bytes.len() { FailureKind::End } else { FailureKind::Syntax };
-        Err(Failure { kind, at: self.at.min(self.bytes.len()) })
+    #[cold]
+    fn fail<T>(&self) -> Result<T, FailureKind> {
+        Err(if self.at >= self.bytes.len() { FailureKind::End } else { FailureKind::Syntax })
     }
 
-    #[inline]
+    #[inline(always)]
     fn peek(&mut self) -> Option<u8> {
         loop {
             let byte = *self.bytes.get(self.at)?;
@@ -100,50 +107,50 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Id, Failure> {
-        let id = Id(self.doc.next());
-        match self.peek() {
-            Some(b'"') => {
-                let text = self.string()?;
-                self.doc.nodes.push(Node::String(text));
-            }
-            Some(b'{') => self.object(depth)?,
-            Some(b'[') => self.array(depth)?,
-            Some(b'-' | b'0'..=b'9') => {
-                let number = self.number()?;
-                self.doc.nodes.push(number);
-            }
-            Some(b't') => self.word("true", Node::Bool(true))?,
-            Some(b'f') => self.word("false", Node::Bool(false))?,
-            Some(b'n') => self.word("null", Node::Null)?,
-            _ => return self.fail(),
-        }
-        Ok(id)
+    // Part of the loops over objects and arrays: most values are no deeper.
+    #[inline(always)]
+    fn value(&mut self, depth: usize) -> Result<(), FailureKind> {
+        let node = match self.peek() {
+            Some(b'"') => Node::String(self.string()?),
+            Some(b'-' | b'0'..=b'9') => self.number()?,
+            Some(b'{') => return self.object(depth),
+            Some(b'[') => return self.array(depth),
+            _ => self.word()?,
+        };
+        self.doc.nodes.push(node);
+        Ok(())
     }
 
-    fn word(&mut self, word: &str, node: Node) -> Result<(), Failure> {
+    fn word(&mut self) -> Result<Node, FailureKind> {
+        let (word, node) = match self.bytes.get(self.at) {
+            Some(b't') => ("true", Node::Bool(true)),
+            Some(b'f') => ("false", Node::Bool(false)),
+            Some(b'n') => ("null", Node::Null),
+            _ => return self.fail(),
+        };
         for byte in word.bytes() {
             if self.bytes.get(self.at) != Some(&byte) {
                 return self.fail();
             }
             self.at += 1;
         }
-        self.doc.nodes.push(node);
-        Ok(())
+        Ok(node)
     }
 
-    fn deeper(&self, depth: usize) -> Result<usize, Failure> {
+    /// Begins an array or an object; returns the place of its node, and the depth of what stands in it.
+    #[inline(always)]
+    fn open(&mut self, depth: usize) -> Result<(usize, usize), FailureKind> {
         if depth == MAX_DEPTH {
-            return Err(Failure { kind: FailureKind::TooDeep, at: self.at });
+            return Err(FailureKind::TooDeep);
         }
-        Ok(depth + 1)
-    }
-
-    fn array(&mut self, depth: usize) -> Result<(), Failure> {
-        let depth = self.deeper(depth)?;
         let index = self.doc.nodes.len();
         self.doc.nodes.push(Node::Null);
         self.at += 1;
+        Ok((index, depth + 1))
+    }
+
+    fn array(&mut self, depth: usize) -> Result<(), FailureKind> {
+        let (index, depth) = self.open(depth)?;
         let mut len = 0;
         if self.peek() == Some(b']') {
             self.at += 1;
@@ -160,12 +167,10 @@ impl Parser<'_, '_> {
         Ok(())
     }
 
-    fn object(&mut self, depth: usize) -> Result<(), Failure> {
-        let depth = self.deeper(depth)?;
-        let index = self.doc.nodes.len();
-        self.doc.nodes.push(Node::Null);
-        self.at += 1;
+    fn object(&mut self, depth: usize) -> Result<(), FailureKind> {
+        let (index, depth) = self.open(depth)?;
         let mut len = 0;
+        let mut seen = Seen::default();
         if self.peek() == Some(b'}') {
             self.at += 1;
         } else {
@@ -173,7 +178,9 @@ impl Parser<'_, '_> {
                 if self.peek() != Some(b'"') {
                     return self.fail();
                 }
+                let start = self.at + 1;
                 let key = self.string()?;
+                seen.add(key, &self.bytes[start..self.at - 1]);
                 self.doc.nodes.push(Node::String(key));
                 if self.peek() != Some(b':') {
                     return self.fail();
@@ -186,18 +193,18 @@ impl Parser<'_, '_> {
                 }
             }
         }
-        if len == 1 {
-            self.doc.nodes[index] = Node::Object { len, end: self.doc.next() };
-        } else {
+        if seen.twice {
             let tail = Tail { text: &self.text[self.from..], kept: self.kept };
             self.doc.close_object(index, len, tail);
+        } else {
+            self.doc.nodes[index] = Node::Object { len, end: self.doc.next() };
         }
         Ok(())
     }
 
     /// Reads a comma, or the closing bracket: then true.
-    #[inline]
-    fn separator(&mut self, close: u8) -> Result<bool, Failure> {
+    #[inline(always)]
+    fn separator(&mut self, close: u8) -> Result<bool, FailureKind> {
         match self.peek() {
             Some(b',') => {
                 self.at += 1;
@@ -213,11 +220,11 @@ impl Parser<'_, '_> {
 
     /// The piece of the document's text that `text[start..end]` will be.
     fn piece(&self, start: usize, end: usize) -> Text {
-        Text { start: (start - self.from + self.kept) as u32, len: (end - start) as u32 }
+        Text::new(start - self.from + self.kept, end - start)
     }
 
-    #[inline]
-    fn string(&mut self) -> Result<Text, Failure> {
+    #[inline(always)]
+    fn string(&mut self) -> Result<Text, FailureKind> {
         let start = self.at + 1;
         self.at = start + end_of_plain(&self.bytes[start..]);
         match self.bytes.get(self.at) {
@@ -231,7 +238,7 @@ impl Parser<'_, '_> {
     }
 
     #[cold]
-    fn string_with_escapes(&mut self, start: usize) -> Result<Text, Failure> {
+    fn string_with_escapes(&mut self, start: usize) -> Result<Text, FailureKind> {
         let first = self.doc.unescaped.len();
         self.doc.unescaped.push_str(&self.text[start..self.at]);
         loop {
@@ -239,7 +246,7 @@ impl Parser<'_, '_> {
                 Some(b'"') => {
                     self.at += 1;
                     let len = self.doc.unescaped.len() - first;
-                    return Ok(Text { start: first as u32 | super::UNESCAPED, len: len as u32 });
+                    return Ok(Text::new(first | super::UNESCAPED as usize, len));
                 }
                 Some(_) => self.escape()?,
                 None => return self.fail(),
@@ -250,7 +257,7 @@ impl Parser<'_, '_> {
         }
     }
 
-    fn escape(&mut self) -> Result<(), Failure> {
+    fn escape(&mut self) -> Result<(), FailureKind> {
         self.at += 1;
         let plain = match self.bytes.get(self.at) {
             Some(b'"') => '"',
@@ -274,7 +281,7 @@ impl Parser<'_, '_> {
         Ok(())
     }
 
-    fn code_point(&mut self) -> Result<char, Failure> {
+    fn code_point(&mut self) -> Result<char, FailureKind> {
         let unit = self.hex4()?;
         if !(0xD800..0xDC00).contains(&unit) {
             return Ok(char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER));
@@ -293,7 +300,7 @@ impl Parser<'_, '_> {
         Ok(char::from_u32(joined).unwrap_or(char::REPLACEMENT_CHARACTER))
     }
 
-    fn hex4(&mut self) -> Result<u32, Failure> {
+    fn hex4(&mut self) -> Result<u32, FailureKind> {
         let mut unit = 0;
         for _ in 0..4 {
             let Some(digit) = self.bytes.get(self.at).and_then(|byte| char::from(*byte).to_digit(16)) else {
@@ -305,7 +312,23 @@ impl Parser<'_, '_> {
         Ok(unit)
     }
 
-    fn number(&mut self) -> Result<Node, Failure> {
+    #[inline(always)]
+    fn number(&mut self) -> Result<Node, FailureKind> {
+        let (mut at, mut value) = (self.at, 0_i64);
+        while let Some(digit @ b'0'..=b'9') = self.bytes.get(at) {
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
+            at += 1;
+        }
+        let next = self.bytes.get(at);
+        let plain = (1..=18).contains(&(at - self.at)) && !matches!(next, Some(b'.' | b'e' | b'E'));
+        if plain && (self.bytes[self.at] != b'0' || at - self.at == 1) {
+            self.at = at;
+            return Ok(Node::Int(value));
+        }
+        self.any_number()
+    }
+
+    fn any_number(&mut self) -> Result<Node, FailureKind> {
         let start = self.at;
         let negative = self.bytes[start] == b'-';
         self.at += usize::from(negative);
@@ -346,7 +369,7 @@ impl Parser<'_, '_> {
     }
 
     /// The part after a whole number's digits.
-    fn fraction(&mut self) -> Result<(), Failure> {
+    fn fraction(&mut self) -> Result<(), FailureKind> {
         if self.bytes[self.at] == b'.' {
             self.at += 1;
             self.digits()?;
@@ -361,7 +384,7 @@ impl Parser<'_, '_> {
         Ok(())
     }
 
-    fn digits(&mut self) -> Result<(), Failure> {
+    fn digits(&mut self) -> Result<(), FailureKind> {
         let first = self.at;
         while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
             self.at += 1;
@@ -371,12 +394,15 @@ impl Parser<'_, '_> {
 }
 
 /// How many bytes stand before the next quote or backslash.
-#[inline]
+#[inline(always)]
 fn end_of_plain(bytes: &[u8]) -> usize {
-    const SHORT: usize = 24; // most keys and values: shorter than it takes to set up a vector search
-    let short = bytes.len().min(SHORT);
-    match bytes[..short].iter().position(|byte| matches!(byte, b'"' | b'\\')) {
-        Some(at) => at,
-        None => short + memchr::memchr2(b'"', b'\\', &bytes[short..]).unwrap_or(bytes.len() - short),
+    match bytes.first_chunk().map(|head| places_of(b'"', b'\\', head)) {
+        Some(places) if places != 0 => places.trailing_zeros() as usize,
+        _ => end_of_long(bytes),
     }
+}
+
+#[cold]
+fn end_of_long(bytes: &[u8]) -> usize {
+    memchr::memchr2(b'"', b'\\', bytes).unwrap_or(bytes.len())
 }

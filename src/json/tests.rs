@@ -117,6 +117,16 @@ fn any_tree() -> impl Strategy<Value = Tree> {
 
 proptest! {
     #[test]
+    fn bytes_are_the_same_or_not(a in prop::collection::vec(0_u8..2, 0..20), at in 0_usize..20, flip in any::<bool>()) {
+        let mut b = a.clone();
+        if let Some(byte) = b.get_mut(at).filter(|_| flip) {
+            *byte ^= 1;
+        }
+        prop_assert_eq!(super::equal::same_bytes(&a, &b), a == b);
+        prop_assert!(a.is_empty() || !super::equal::same_bytes(&a, &a[1..]));
+    }
+
+    #[test]
     fn reads_what_serde_json_writes(written in any_tree()) {
         prop_assert_eq!(tree(&written.to_string()).expect("valid JSON"), written.clone());
         let mut doc = Doc::default();
@@ -144,4 +154,36 @@ proptest! {
         let at = (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let _ = Doc::default().parse(&text, at);
     }
+
+    #[test]
+    fn of_equal_keys_the_last_counts(entries in prop::collection::vec((any_key(), 0_i64..9), 0..24)) {
+        let entries: Vec<String> = entries.iter().map(|(key, value)| format!("\"{key}\": {value}")).collect();
+        let text = format!("{{{}}}", entries.join(", "));
+        prop_assert_eq!(tree(&text).expect("valid JSON"), serde_json::from_str::<Tree>(&text).expect("valid JSON"));
+    }
+
+    #[test]
+    fn objects_are_equal_as_serde_json_has_it(a in small_object(), b in small_object()) {
+        let mut doc = Doc::default();
+        let ids = [&a, &b].map(|written| doc.parse_all(written).expect("valid JSON"));
+        let [x, y] = [&a, &b].map(|written| serde_json::from_str::<Tree>(written).expect("valid JSON"));
+        prop_assert_eq!(doc.value(ids[0]) == doc.value(ids[1]), x == y, "{} {}", a, b);
+    }
+}
+
+/// Keys that are often equal, some of them written with escapes, some as long as two looks of sixteen bytes.
+fn any_key() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(
+        &["", "a", "b", "q", "aa", r"\u0061", r"\u0061a", "start_date_and_hour", "start_time_and_hour"][..],
+    )
+}
+
+/// The text of an object of objects with few keys and values, in any order.
+fn small_object() -> impl Strategy<Value = String> {
+    let value = prop::sample::select(&["1", "2", "null", "true", "\"a\"", "\"b\"", "[1]", "[[1]]", "[]", "{}"][..]);
+    let entry = (prop::sample::select(&["a", "b"][..]), value).prop_map(|(key, value)| format!("\"{key}\": {value}"));
+    let inner = prop::collection::vec(entry, 0..3).prop_map(|entries| format!("{{{}}}", entries.join(",")));
+    prop::collection::vec(inner, 1..3).prop_map(|inner| {
+        format!("{{{}}}", inner.iter().map(|x| format!("\"x{}\": {x}", x.len() % 2)).collect::<Vec<_>>().join(","))
+    })
 }

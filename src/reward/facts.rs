@@ -121,6 +121,9 @@ pub(super) fn penalty(kind: DefectKind, config: &Config) -> f64 {
 
 /// The sum of all penalties.
 pub(super) fn penalties(trajectory: &Trajectory, config: &Config) -> f64 {
+    if trajectory.defects.is_empty() {
+        return 0.0;
+    }
     let count = |kind: DefectKind| match trajectory.counts[kind.index()] {
         0 => 0.0, // almost all of them
         count => f64::from(count) * penalty(kind, config),

@@ -3,6 +3,7 @@
 use memchr::{memchr_iter, memchr3_iter};
 
 use super::Span;
+use crate::bytes::trimmed;
 
 const BOXED: &[u8] = b"\\boxed";
 
@@ -40,7 +41,7 @@ impl Boxes {
     /// The last closed box.
     pub(super) fn answer(&self, text: &str) -> Option<Found> {
         let last = self.closed().next_back()?;
-        let content = |span: Span| text[span.start..span.end].trim();
+        let content = |span: Span| trimmed(&text[span.start..span.end]);
         let answer = content(last);
         let around = |span: &Span| span.start <= last.start && last.end <= span.end;
         let several = self.closed().any(|span| !around(&span) && content(span) != answer);

@@ -1,7 +1,7 @@
 //! JSON objects -> calls.
 
 use super::DefectKind;
-use crate::json::{Doc, Id, Text, Value};
+use crate::json::{Doc, Id, Map, Text, Value};
 
 /// Why a JSON value is no call.
 pub(crate) type NoCall = (DefectKind, &'static str);
@@ -14,17 +14,17 @@ pub(crate) fn call_from_value(doc: &mut Doc, value: Id) -> Result<(Text, Id), No
     let Some(outer) = doc.map(value) else {
         return Err((DefectKind::MalformedCall, "a tool call must be one JSON object"));
     };
-    let object = outer.get("function").and_then(Value::as_map).unwrap_or(outer);
-    let (mut name, mut arguments, mut parameters, mut input) = (None, None, None, None);
-    for (key, id) in object.entries() {
-        match key {
-            "name" | "tool_name" => name = Some(id),
-            "arguments" => arguments = Some(id),
-            "parameters" => parameters = Some(id),
-            "input" => input = Some(id),
-            _ => {}
-        }
+    if let Some([name, arguments]) = outer.just([b"name", b"arguments"])
+        && let Some(name) = doc.text_of(name).filter(|name| !name.is_empty())
+        && doc.map(arguments).is_some()
+    {
+        return Ok((name, arguments)); // nearly all of them
     }
+    let mut fields = Fields::of(outer);
+    if let Some(inner) = fields.function.and_then(|id| doc.map(id)) {
+        fields = Fields::of(inner);
+    }
+    let Fields { name, arguments, parameters, input, .. } = fields;
     let name = match name {
         Some(id) => doc.text_of(id).filter(|name| !name.is_empty()),
         None => return Err((DefectKind::BadName, "the call has no name")),
@@ -35,6 +35,34 @@ pub(crate) fn call_from_value(doc: &mut Doc, value: Id) -> Result<(Text, Id), No
         Some(id) => object_of(doc, id)?,
     };
     Ok((name, arguments))
+}
+
+/// What a call's object holds under the names that count.
+#[derive(Default)]
+struct Fields {
+    function: Option<Id>,
+    name: Option<Id>,
+    arguments: Option<Id>,
+    parameters: Option<Id>,
+    input: Option<Id>,
+}
+
+impl Fields {
+    #[inline]
+    fn of(object: Map<'_>) -> Self {
+        let mut fields = Self::default();
+        for (key, id) in object.fields() {
+            match key {
+                b"name" | b"tool_name" => fields.name = Some(id),
+                b"arguments" => fields.arguments = Some(id),
+                b"parameters" => fields.parameters = Some(id),
+                b"input" => fields.input = Some(id),
+                b"function" => fields.function = Some(id),
+                _ => {}
+            }
+        }
+        fields
+    }
 }
 
 /// The object that an arguments value is or holds.

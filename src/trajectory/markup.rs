@@ -4,10 +4,12 @@ use memchr::{memchr, memmem};
 
 use super::formats::Memo;
 use super::formats::harmony::Header;
+use super::scan::Scanner;
 use super::tags::{Role, Tag, tag_at};
 use super::template::Markup;
 use super::turn::{Context, Open};
 use super::{DefectKind, Options, Trajectory};
+use crate::bytes::trimmed;
 
 /// Parses a text rollout into `out`: what the policy wrote, with the tool results between, in a chat template's markup.
 ///
@@ -23,11 +25,11 @@ pub fn parse_text(text: &str, options: &Options<'_>, out: &mut Trajectory) {
     let context = Context::new(text, Markup::of(text), options, &memo);
     let mut reader = Reader { context, turn: None, not_kimi: false, out };
     let begin = Markup::skip_beginning(text);
-    if !tag_at(text, begin, context.markup).is_some_and(|(tag, _)| tag.begins_turn()) {
+    if !tag_at(text, begin, context.markup).is_some_and(|row| row.tag.begins_turn()) {
         reader.turn = Some(Open::new(Role::Assistant, 0, reader.out));
     }
     reader.run();
-    if let Some(turn) = reader.turn.take() {
+    if let Some(turn) = &mut reader.turn {
         let end = text.len();
         if !(turn.resumed && turn.is_blank(text, end, reader.out)) {
             turn.finish(&reader.context, end, reader.out);
@@ -42,11 +44,11 @@ pub(super) fn parse_content(text: &str, message: usize, options: &Options<'_>, o
     let mut open = Open::new(Role::Assistant, 0, out);
     let memo = Memo::default();
     let context = Context::new(text, Markup::Content, options, &memo);
-    let mut at = 0;
-    while let Some(start) = context.triggers.next(text.as_bytes(), at) {
+    let (mut at, mut scanner) = (0, Scanner::default());
+    while let Some(start) = scanner.next(context.triggers, text.as_bytes(), at) {
         at = match tag_at(text, start, context.markup) {
             None => start + 1,
-            Some((tag, length)) => open.tag(&context, start, tag, length, out),
+            Some(row) => open.tag(&context, start, row.tag, row.text.len(), out),
         };
     }
     open.finish(&context, text.len(), out);
@@ -70,7 +72,7 @@ fn find_answer(text: &str, out: &mut Trajectory) {
             let message = "several different answers are boxed; the last one counts";
             out.defect(DefectKind::SeveralAnswers, Some(found.span), message);
         }
-        let answer = text[found.span.start..found.span.end].trim();
+        let answer = trimmed(&text[found.span.start..found.span.end]);
         out.answer = Some(super::Answer { text: out.doc.add_str(answer), span: found.span });
     }
     out.boxes = boxes;
@@ -88,20 +90,20 @@ impl Reader<'_> {
     fn run(&mut self) {
         let text = self.context.text;
         let bytes = text.as_bytes();
-        let mut at = 0;
+        let (mut at, mut scanner) = (0, Scanner::default());
         loop {
             // Tags often stand back to back, or with a line end between them: then there is nothing to search.
             let near = at + usize::from(bytes.get(at) == Some(&b'\n'));
             let start = match bytes.get(near) {
                 Some(b'<') => near,
-                _ => match self.context.triggers.next(bytes, at) {
+                _ => match scanner.next(self.context.triggers, bytes, at) {
                     Some(start) => start,
                     None => break,
                 },
             };
             at = match tag_at(text, start, self.context.markup) {
                 None => start + 1,
-                Some((tag, length)) => self.tag(start, tag, length),
+                Some(row) => self.tag(start, row.tag, row.text.len()),
             };
         }
     }
@@ -133,10 +135,10 @@ impl Reader<'_> {
                 end
             }
             Tag::End => {
-                if let Some(turn) = self.turn.take() {
-                    let assistant = turn.role == Role::Assistant;
+                if let Some(turn) = &mut self.turn {
                     turn.finish(&self.context, at, self.out);
-                    self.out.finished = assistant && text[end..].trim_start().is_empty();
+                    self.out.finished = turn.role == Role::Assistant && is_blank(text, end);
+                    self.turn = None;
                 }
                 end
             }
@@ -170,19 +172,17 @@ impl Reader<'_> {
 
     fn begin(&mut self, role: Role, at: usize, body: usize) {
         let text = self.context.text;
-        if let Some(turn) = self.turn.take() {
+        if let Some(turn) = &mut self.turn {
             let assistant = turn.role == Role::Assistant;
             if assistant && turn.resumed && turn.is_blank(text, at, self.out) {
                 // A result follows a result: the assistant said nothing between them.
             } else {
                 turn.finish(&self.context, at, self.out);
                 // Where the next speaker's tag is what stops the policy, it may be the text's last one.
-                if assistant
-                    && role != Role::Assistant
-                    && self.context.markup.next_turn_ends()
-                    && text[body..].trim_start().is_empty()
+                if assistant && role != Role::Assistant && self.context.markup.next_turn_ends() && is_blank(text, body)
                 {
                     self.out.finished = true;
+                    self.turn = None;
                     return;
                 }
             }
@@ -218,10 +218,21 @@ impl Reader<'_> {
         if turn.role == Role::Assistant {
             let thought = turn.in_thought();
             turn.message_end(at, self.out);
-            self.out.finished = !thought && self.context.text[end..].trim_start().is_empty();
-        } else if let Some(turn) = self.turn.take() {
+            self.out.finished = !thought && is_blank(self.context.text, end);
+        } else {
             turn.finish(&self.context, at, self.out);
+            self.turn = None;
         }
+    }
+}
+
+/// Whether nothing but white space follows.
+#[inline]
+fn is_blank(text: &str, from: usize) -> bool {
+    let mut rest = text.as_bytes()[from..].iter();
+    match rest.find(|byte| !byte.is_ascii_whitespace()) {
+        Some(byte) => !byte.is_ascii_graphic() && text[from..].trim_start().is_empty(),
+        None => true,
     }
 }
 
@@ -234,6 +245,15 @@ const LONGEST: usize = 64;
 /// The role named at `head`, and where its text begins.
 fn role_at(text: &str, head: usize, until: &str) -> (Role, usize) {
     let rest = &text.as_bytes()[head..];
+    if until == "\n" {
+        // Nearly all of them.
+        if rest.starts_with(b"assistant\n") {
+            return (Role::Assistant, head + 10);
+        }
+        if rest.starts_with(b"user\n") {
+            return (Role::Environment, head + 5);
+        }
+    }
     let near = &rest[..rest.len().min(LONGEST)];
     let length =
         if until.len() == 1 { memchr(until.as_bytes()[0], near) } else { memmem::find(near, until.as_bytes()) };

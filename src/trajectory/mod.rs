@@ -9,6 +9,7 @@ mod defect;
 pub mod formats;
 mod markup;
 mod messages;
+mod scan;
 mod tags;
 mod template;
 mod turn;
@@ -19,6 +20,7 @@ mod tests;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use crate::bytes::trimmed;
 use crate::json::{Doc, Id, Map, Text};
 use crate::tools::Tools;
 
@@ -247,7 +249,7 @@ impl Trajectory {
     pub(crate) fn result(&mut self, text: &str, span: Option<Span>, message: Option<usize>, id: Option<Text>) {
         let Some(turn) = self.turns.len().checked_sub(1) else { return };
         self.turns[turn].results += 1;
-        let text = self.doc.add_str(text.trim());
+        let text = self.doc.add_str(trimmed(text));
         self.results.push(ToolResult { text, span, message, turn, id, call: None });
     }
 
@@ -277,6 +279,17 @@ impl Trajectory {
                 continue;
             }
             let all_answered = results.len() == self.turns[turn].attempts;
+            if all_answered
+                && calls.len() == results.len()
+                && self.results[results.clone()].iter().all(|r| r.id.is_none())
+            {
+                // Nearly every turn: the first result is the first call's, and so on.
+                for (call, result) in calls.zip(results) {
+                    self.calls[call].result = Some(result);
+                    self.results[result].call = Some(call);
+                }
+                continue;
+            }
             let ids = self.ids(&calls, results.len());
             let mut first = calls.start;
             for at in results.clone() {

@@ -1,9 +1,8 @@
 //! Chat templates, and which of them a text is written in.
 
-use memchr::{memchr, memchr2, memchr3, memmem};
+use memchr::{memchr3, memmem};
 
-use super::formats::Format;
-use super::tags::{Row, TOOL_CALLS, Tag, first_row, tag_at};
+use super::tags::{Row, TOOL_CALLS, Tag, first_row};
 
 /// Which chat template a text is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,6 +91,10 @@ impl Markup {
     /// The end comes first, because the policy writes the beginning: it could put another template's tags there and fake
     /// turns with them.
     pub(super) fn of(text: &str) -> Self {
+        const MOST: (&str, Markup) = CLOSERS[0];
+        if text.ends_with(MOST.0) {
+            return MOST.1;
+        }
         let trimmed = text.trim_end();
         let closer = match trimmed.as_bytes().last() {
             Some(b'>' | b'[') => CLOSERS.iter().find(|(closer, _)| trimmed.ends_with(closer)),
@@ -128,6 +131,9 @@ impl Markup {
 
     /// Where a text goes on after what a tokenizer puts before the first turn.
     pub(super) fn skip_beginning(text: &str) -> usize {
+        if text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric) {
+            return 0;
+        }
         let mut rest = text.trim_start();
         while let Some(shorter) = BEGINNINGS.iter().find_map(|beginning| rest.strip_prefix(beginning)) {
             rest = shorter.trim_start();
@@ -144,45 +150,4 @@ impl Markup {
 fn phi_or_harmony(text: &str) -> Markup {
     let harmony = HARMONY_SIGNS.iter().any(|sign| memmem::find(text.as_bytes(), sign.as_bytes()).is_some());
     if harmony { Markup::Harmony } else { Markup::Phi }
-}
-
-/// The bytes that tags begin with: as few as possible, since every byte of a text is compared with them.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Triggers {
-    Angle,
-    AngleBracket,
-    AngleBrackets,
-}
-
-impl Triggers {
-    pub(super) fn of(markup: Markup, format: Format) -> Self {
-        match (markup, format) {
-            (Markup::MiniMax, _) => Self::AngleBrackets,
-            (Markup::Mistral | Markup::Content, _) | (_, Format::Mistral | Format::Xlam) => Self::AngleBracket,
-            _ => Self::Angle,
-        }
-    }
-
-    /// The first place from `from` on where a tag may begin.
-    #[inline]
-    pub(super) fn next(self, text: &[u8], from: usize) -> Option<usize> {
-        let bytes = &text[from..];
-        let offset = match self {
-            Self::Angle => memchr(b'<', bytes),
-            Self::AngleBracket => memchr2(b'<', b'[', bytes),
-            Self::AngleBrackets => memchr3(b'<', b'[', b']', bytes),
-        };
-        offset.map(|offset| from + offset)
-    }
-
-    /// The first place from `from` on where a turn ends; the text's length without one.
-    pub(super) fn end_of_turn(self, text: &str, mut from: usize, markup: Markup) -> usize {
-        while let Some(at) = self.next(text.as_bytes(), from) {
-            if tag_at(text, at, markup).is_some_and(|(tag, _)| tag.bounds_turn()) {
-                return at;
-            }
-            from = at + 1;
-        }
-        text.len()
-    }
 }

@@ -51,7 +51,7 @@ fn every_tag_is_found_where_its_template_is_read() {
             first_row(row.text, 0).map_or((row.text, Markup::Content), |(row, markup)| (row.text, markup));
         assert_eq!(text, row.text);
         let found = tag_at(row.text, 0, markup).or_else(|| tag_at(row.text, 0, Markup::Content));
-        assert_eq!(found.map(|(_, length)| length), Some(row.text.len()), "{}", row.text);
+        assert_eq!(found.map(|found| found.text.len()), Some(row.text.len()), "{}", row.text);
     }
 }
 

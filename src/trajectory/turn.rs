@@ -3,8 +3,9 @@
 use super::boxed::first_box;
 use super::formats::harmony::{self, Header};
 use super::formats::{self, Block, Memo, Source};
+use super::scan::Triggers;
 use super::tags::{Role, Tag};
-use super::template::{Markup, Triggers};
+use super::template::Markup;
 use super::{DefectKind, Options, Span, Trajectory, Turn};
 
 /// What is read, and how.
@@ -226,7 +227,7 @@ impl Open {
         self.ended = Some(at);
     }
 
-    pub(super) fn finish(mut self, context: &Context<'_>, end: usize, out: &mut Trajectory) {
+    pub(super) fn finish(&mut self, context: &Context<'_>, end: usize, out: &mut Trajectory) {
         let text = context.text;
         if self.role != Role::Assistant {
             // A result that is not closed was cut off; it is one all the same.

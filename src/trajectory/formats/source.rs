@@ -6,8 +6,9 @@ use memchr::memmem;
 
 use crate::json::{Failure, FailureKind};
 use crate::tools::{ParameterType, Tools};
+use crate::trajectory::scan::Triggers;
 use crate::trajectory::tags::tag_at;
-use crate::trajectory::template::{Markup, Triggers};
+use crate::trajectory::template::Markup;
 use crate::trajectory::{DefectKind, Options, Span, Trajectory};
 
 /// What was found in a text, so that a thousand unclosed blocks look for the same end once.
@@ -105,10 +106,10 @@ impl<'a> Source<'a> {
 
     /// Whether a turn ends in a part of the block: then a string ran over its end. Looks at that part only.
     pub(super) fn crosses_turn(&self, from: usize, end: usize) -> bool {
-        let end = end.min(self.text.len());
+        let part = &self.text.as_bytes()[..end.min(self.text.len())];
         let mut at = from;
-        while let Some(next) = self.triggers.next(&self.text.as_bytes()[..end], at) {
-            if tag_at(self.text, next, self.markup).is_some_and(|(tag, _)| tag.bounds_turn()) {
+        while let Some(next) = self.triggers.next(part, at) {
+            if tag_at(self.text, next, self.markup).is_some_and(|row| row.tag.bounds_turn()) {
                 return true;
             }
             at = next + 1;
