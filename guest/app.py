@@ -24,6 +24,11 @@ streams.install_event_loop()
 _MESSAGE = 4_000
 _TRACEBACK = 8_000
 _FRAMES = 50
+_NAME = 200
+
+# Not the attributes themselves, which a program's classes may replace.
+_class_name = type.__dict__["__name__"].__get__
+_traceback = BaseException.__dict__["__traceback__"].__get__
 
 _max_value = 1 << 20
 _streams = streams.Streams(live=False)
@@ -66,8 +71,29 @@ def _user_frames(tb):
     return tb
 
 
+def _is_success(code):
+    """Whether an exit with this code is none; a program's own classes are not asked."""
+    return code is None or (type(code) in (int, bool, float) and code == 0)
+
+
+def _run(action):
+    """The value of an action, none where it ends by an exit without a fault."""
+    try:
+        return action()
+    except SystemExit as error:
+        exit = error
+    # Outside of the handler, so that an error from here has no context with the guest's own frames.
+    if _is_success(exit.code):
+        return None
+    raise exit
+
+
 def _fault(error):
     kind = "exception"
+    try:
+        tb = _user_frames(_traceback(error))  # taken first, as a program's `__str__` may raise the same error again
+    except BaseException:
+        tb = None
     if isinstance(error, streams.OutputLimit):
         _streams.renew()
         return runner.Fault("output-limit", "", "", "")
@@ -78,24 +104,18 @@ def _fault(error):
     except BaseException:
         message = ""
     try:
-        tb = _user_frames(error.__traceback__)
         trace = "".join(traceback.format_exception(type(error), error, tb, limit=-_FRAMES))
         trace = _clean(trace if len(trace) <= _TRACEBACK else "..." + trace[-_TRACEBACK:])
     except BaseException:
         trace = ""
-    return runner.Fault(kind, type(error).__name__, message, trace)
+    return runner.Fault(kind, _clean(_cut(_class_name(type(error)), _NAME)), message, trace)
 
 
 def _answer(action, result_must_be_json):
     _streams.open()
     fault = text = shown = None
     try:
-        try:
-            value = action()
-        except SystemExit as error:
-            if error.code not in (None, 0):
-                raise
-            value = None
+        value = _run(action)
         text, problem = _as_json(value)
         if result_must_be_json:
             if problem:

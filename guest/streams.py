@@ -46,6 +46,14 @@ class _Raw(io.RawIOBase):
                 raise OutputLimit
 
 
+def _is_usable(text):
+    """Whether a stream is neither closed nor taken apart."""
+    try:
+        return not text.closed
+    except ValueError:
+        return False
+
+
 class Streams:
     """stdout and stderr; `open` before a run and `finish` after it.
 
@@ -70,7 +78,9 @@ class Streams:
         ]
 
     def open(self):
-        if any(text.closed for text in self.text):
+        # A program's own streams end here; where they were made on top of these, they close these too.
+        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
+        if not all(_is_usable(text) for text in self.text):
             self.renew()
         for raw in self.raw:
             raw.writes = 0
@@ -85,7 +95,7 @@ class Streams:
             OutputLimit: It was too much.
         """
         for raw, text in zip(self.raw, self.text):
-            if not text.closed:
+            if _is_usable(text):
                 text.flush()
             raw.push()
 
