@@ -15,7 +15,9 @@ BRIEF = Limits(timeout_ms=150, memory_mb=96, output_kb=16)
 
 def prints(name: str, tries: str, code: str, *ends: str, out: str | None = None, value: object = ANY) -> Attack:
     limits = BRIEF if "timeout" in ends else SMALL
-    return Attack(name=name, tries=tries, code=code, ends=ends or ("output_limit",), prints=out, value=value, limits=limits)
+    return Attack(
+        name=name, tries=tries, code=code, ends=ends or ("output_limit",), prints=out, value=value, limits=limits
+    )
 
 
 FLOODS = [
@@ -41,7 +43,7 @@ FLOODS = [
     prints("logging", "log lines without end", "import logging\nwhile True: logging.error('x' * 80)", "output_limit"),
     prints("unraisable", "errors in destructors", "class A:\n    def __del__(self): raise ValueError('x' * 80)\nwhile True: A()", "timeout"),
     prints("print-in-repr", "prints while it is shown", "class A:\n    def __repr__(self):\n        while True: print('x' * 80)\nA()"),
-    prints("print-in-str-of-error", "prints while its error is shown", "class E(Exception):\n    def __str__(self):\n        while True: print('x' * 80)\nraise E", "output_limit", "E"),
+    prints("print-in-str-of-error", "prints while its error is shown", "class E(Exception):\n    def __str__(self):\n        while True: print('x' * 80)\nraise E", "E"),
     prints("print-in-json", "prints while it becomes JSON", "class D(dict):\n    def items(self):\n        while True: print('x' * 80)\nD(a=1)", "output_limit", value={"a": 1}),
     prints("excepthook", "prints through hooks", "import sys\ndef h(*a):\n    while True: print('x' * 80)\nsys.excepthook = sys.unraisablehook = sys.displayhook = h\n1 / 0", "ZeroDivisionError", out=""),
     prints("value-huge", "a value larger than the limit", "'x' * 10_000_000", "ok", out="", value=None),

@@ -14,12 +14,16 @@ SMALL = Limits(timeout_ms=5_000, memory_mb=64, output_kb=64)
 
 def loops(name: str, tries: str, code: str, *ends: str, value: object = ANY) -> Attack:
     code = f"print('begin')\n{code}"
-    return Attack(name=name, tries=tries, code=code, ends=ends or ("timeout",), prints="begin\n", limits=BRIEF, value=value)
+    return Attack(
+        name=name, tries=tries, code=code, ends=ends or ("timeout",), prints="begin\n", limits=BRIEF, value=value
+    )
 
 
 def fills(name: str, tries: str, code: str, *ends: str, value: object = ANY) -> Attack:
     code = f"print('begin')\n{code}"
-    return Attack(name=name, tries=tries, code=code, ends=ends or ("memory_limit",), prints="begin\n", limits=SMALL, value=value)
+    return Attack(
+        name=name, tries=tries, code=code, ends=ends or ("memory_limit",), prints="begin\n", limits=SMALL, value=value
+    )
 
 
 LOOPS = [

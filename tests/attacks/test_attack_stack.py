@@ -16,7 +16,15 @@ DEEP_TUPLE = "x = ()\nfor _ in range(50_000): x = (x,)\n"
 def recurses(name: str, tries: str, code: str, *ends: str, value: object = ANY) -> Attack:
     code = f"print('begin')\n{code}"
     ends = ends or ("RecursionError",)
-    return Attack(name=name, tries=tries, code=code, ends=ends, prints="begin\n", limits=BRIEF if "timeout" in ends else LIMITS, value=value)
+    return Attack(
+        name=name,
+        tries=tries,
+        code=code,
+        ends=ends,
+        prints="begin\n",
+        limits=BRIEF if "timeout" in ends else LIMITS,
+        value=value,
+    )
 
 
 RECURSION = [
