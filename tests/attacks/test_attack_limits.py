@@ -37,6 +37,7 @@ BORDERS = [
 @pytest.mark.parametrize("limits", BORDERS, ids=str)
 def test_every_program_ends_under_limits_at_their_borders(limits: Limits) -> None:
     sandbox = Sandbox(limits=limits)
+    sandbox.prepare()
     for code in HOSTILE[:3] if limits.memory_mb == 4096 else HOSTILE:
         started = time.perf_counter()
         outcome = sandbox.run(code)

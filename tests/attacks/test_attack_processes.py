@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 from attack import MEMORY, USUAL, assert_clean, end
@@ -113,8 +114,7 @@ def test_many_threads_with_hostile_programs() -> None:
     ends: list[list[str]] = [[] for _ in range(16)]
 
     def work(found: list[str]) -> None:
-        for code in codes:
-            found.append(end(sandbox.run(code)))
+        found.extend(end(sandbox.run(code)) for code in codes)
 
     threads = [threading.Thread(target=work, args=(found,)) for found in ends]
     for thread in threads:
@@ -129,7 +129,7 @@ def test_the_number_of_threads_and_descriptors_does_not_grow() -> None:
     sandbox = Sandbox(limits=USUAL)
 
     def count() -> tuple[int, int]:
-        return len(os.listdir("/proc/self/task")), len(os.listdir("/proc/self/fd"))
+        return len(list(Path("/proc/self/task").iterdir())), len(list(Path("/proc/self/fd").iterdir()))
 
     def work() -> None:
         for code in ("1", "1 / 0", "import os\nos._exit(1)", "'x' * 10**9", MEMORY + "view(1 << 31, 1)[0]"):
