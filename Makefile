@@ -87,7 +87,12 @@ fmt: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Run the benchmarks: cargo bench, then Python's against peers
+$(VENV)/.bench: $(VENV)/.dev
+	@echo 'Installing the peers of the benchmarks'
+	@$(PIP) --no-build-isolation --editable '.[train,dev,bench]'
+	@touch $@
+
+bench: $(VENV)/.bench ## Run the benchmarks: cargo bench, then Python's against peers
 	cargo bench
 	for bench in benches/python/*.py; do $(BIN)/python $$bench || exit 1; done
 

@@ -115,12 +115,12 @@ class Use:
 
 
 def sandbox_of(mode: str | None, limits: Limits) -> Sandbox:
-    """A sandbox in a mode of the engine, where this build has several."""
+    """A sandbox with a way of isolation, where this build has several."""
     if mode is None:
         return Sandbox(limits=limits)
-    if "mode" not in inspect.signature(Sandbox.__init__).parameters:
-        raise SystemExit("soak: this build's Sandbox has no modes; leave out --mode")
-    return Sandbox(limits=limits, mode=mode)  # type: ignore[call-arg]
+    if "isolation" not in inspect.signature(Sandbox.__init__).parameters:
+        raise SystemExit("soak: this build has one way of isolation only; leave out --mode")
+    return Sandbox(limits=limits, isolation=mode)  # type: ignore[call-arg]
 
 
 def work(options: argparse.Namespace, number: int, calls: int, record: Record, advance: Callable[[int], None]) -> None:
@@ -250,7 +250,7 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=200_000)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--mode", help="mode of the engine, where the build has several")
+    parser.add_argument("--mode", help="isolation of the sandbox, where the build has several: fresh, reset")
     options = parser.parse_args()
     if options.calls < 1 or options.threads < 1:
         parser.error("--calls and --threads must be at least 1")
@@ -304,6 +304,10 @@ def main() -> int:
         ("descriptors", f"{start.descriptors} -> {last.descriptors}"),
     ):
         table.add_row(name, text)
+    if hasattr(Sandbox, "stats"):
+        table.add_section()
+        for name, count in Sandbox().stats().items():
+            table.add_row(name, f"{count:,}")
     console.print(table)
     for problem in found:
         console.print(f"soak: {problem}", style="red", markup=False)

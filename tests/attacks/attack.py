@@ -142,7 +142,10 @@ def well_formed(outcome: Outcome, limits: Limits) -> None:
     assert len(outcome.stdout) + len(outcome.stderr) <= 1024 * limits.output_kb
     assert len(json.dumps(outcome.value)) <= 8 * 1024 * limits.output_kb
     assert outcome.value_repr is None or len(outcome.value_repr.encode()) <= max(4096, 1024 * limits.output_kb)
-    assert outcome.reproducible is (end(outcome) != "timeout")
+    if end(outcome) in ("timeout", "trap"):  # an exhausted stack is the host's
+        assert outcome.reproducible is False or end(outcome) == "trap"
+    else:
+        assert outcome.reproducible or not outcome.ok
     if outcome.fault is not None:
         assert (outcome.value, outcome.value_repr) == (None, None)
         fault = outcome.fault
