@@ -79,6 +79,19 @@ def cut(to: float) -> Callable[[Path], None]:
     return lambda file: os.truncate(file, int(file.stat().st_size * to))
 
 
+def write(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+
+
+def rename(file: Path) -> None:
+    file.rename(file.with_name("guest-" + "0" * 24 + ".cwasm"))
+
+
+def replace_by_link_to_nowhere(file: Path) -> None:
+    file.unlink()
+    file.symlink_to("/nonexistent/x")
+
+
 def replace_by_folder(file: Path) -> None:
     file.unlink()
     file.mkdir(mode=0o700)
@@ -103,17 +116,17 @@ DAMAGES: dict[str, Callable[[Path], None]] = {
     "empty": cut(0.0),
     "half": cut(0.5),
     "one-byte-short": lambda file: os.truncate(file, file.stat().st_size - 1),
-    "one-byte-more": lambda file: file.open("ab").write(b"x") and None,
-    "zeros": lambda file: file.write_bytes(bytes(file.stat().st_size)) and None,
-    "shared-library": lambda file: file.write_bytes(b"\x7fELF" + bytes(5_000_000)) and None,
+    "one-byte-more": lambda file: write(file, file.read_bytes() + b"x"),
+    "zeros": lambda file: write(file, bytes(file.stat().st_size)),
+    "shared-library": lambda file: write(file, b"\x7fELF" + bytes(5_000_000)),
     "mode-of-the-file": lambda file: file.chmod(0o666),
     "mode-of-the-folder": lambda file: file.parent.chmod(0o777),
     "group-may-write": lambda file: file.chmod(0o620),
     "folder-in-place-of-it": replace_by_folder,
     "link": replace_by_link,
-    "link-to-nowhere": lambda file: (file.unlink(), file.symlink_to("/nonexistent/x"))[1],
+    "link-to-nowhere": replace_by_link_to_nowhere,
     "pipe": replace_by_pipe,
-    "foreign-build": lambda file: file.rename(file.with_name("guest-" + "0" * 24 + ".cwasm")) and None,
+    "foreign-build": rename,
 }
 
 
