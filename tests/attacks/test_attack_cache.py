@@ -142,7 +142,7 @@ def test_two_files_that_changed_places(folder: Path) -> None:
     environment = {**os.environ, "MENTOR_CACHE_DIR": str(folder)}
     plain = the_file(folder)
     script = "import mentor\nassert mentor.Sandbox(limits=mentor.Limits(fuel=10**10)).run('1').ok"
-    subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=200)
+    subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=90)
     (metered,) = (file for file in folder.iterdir() if file != plain and file.is_file())
     middle = folder / "middle"
     plain.rename(middle)

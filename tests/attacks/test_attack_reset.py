@@ -69,7 +69,7 @@ def test_each_byte_is_as_before(name: str) -> None:
 def test_each_byte_is_as_before_in_any_order(seed: int) -> None:
     """Pages that several programs wrote, and pages that only one of them did."""
     sandbox, rng = Sandbox(limits=USUAL), random.Random(seed)
-    for _ in range(8):
+    for _ in range(5):
         for name in rng.choices(list(WRITES), k=rng.randint(1, 5)):
             sandbox.run(program(name))
         assert_clean(sandbox, times=2)
