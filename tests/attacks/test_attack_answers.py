@@ -24,7 +24,7 @@ def fault(*fields):
 
 
 def sends(name: str, tries: str, code: str, *ends: str, value: object = ANY, prints: str | None = "") -> Attack:
-    limits = BRIEF if ends == ("timeout",) else USUAL
+    limits = BRIEF if "timeout" in ends else USUAL
     return Attack(
         name=name, tries=tries, code=SEND + code, ends=ends or ("trap",), value=value, prints=prints, limits=limits
     )
@@ -84,9 +84,9 @@ ANSWERS = [
     sends("answer-generator", "a generator as the text", "app._as_json = lambda value: ((x for x in 'ab'), None)\n1"),
     sends("some-class", "wraps the answer in the bindings' own classes", "from componentize_py_types import Some, Ok, Err\napp._as_json = lambda value: (Some('1'), None)\n1", "trap", value=ANY),
     sends("runner-replaced", "replaces the class that the host calls", "app.Runner.run = lambda *a: 5\n1", "ok", value=1),
-    sends("json-dumps", "a serializer that lies", "import json\njson.dumps = lambda *a, **k: '[\"forged\"]'\n1", "ok", value=["forged"]),
-    sends("json-dumps-not-text", "a serializer that returns no text", "import json\njson.dumps = lambda *a, **k: 5\n1", "TypeError"),
-    sends("json-dumps-never", "a serializer that never returns", "import json\ndef d(*a, **k):\n    while True: pass\njson.dumps = d\n1", "timeout"),
+    sends("json-dumps", "a serializer that lies", "import json\njson.dumps = lambda *a, **k: '[\"forged\"]'\n1", "ok"),
+    sends("json-dumps-not-text", "a serializer that returns no text", "import json\njson.dumps = lambda *a, **k: 5\n1", "ok", "TypeError"),
+    sends("json-dumps-never", "a serializer that never returns", "import json\ndef d(*a, **k):\n    while True: pass\njson.dumps = d\n1", "ok", "timeout"),
     # Lengths and hashes in the guest's own memory.
     sends("length-huge", "a text that claims two gigabytes", MEMORY + "t = 'x' * 100\nword(id(t) + 8, 0x7FFFFFF0)\napp._as_json = lambda value: (t, None)\n1", "trap", "memory_limit"),
     sends("length-negative", "a text of negative length", MEMORY + "t = 'x' * 100\nword(id(t) + 8, 0xFFFFFFF0)\napp._as_json = lambda value: (t, None)\n1", "trap", "memory_limit", "bad_result"),

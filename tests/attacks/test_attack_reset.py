@@ -119,10 +119,10 @@ def test_an_environment_cannot_be_changed_for_the_next_run() -> None:
     for attack in attacks:
         sandbox.run(attack, env)
         assert sandbox.run("[f(), len(state)]", env).value == ["[1]", 0]
-    hostile = "import builtins\nbuiltins.len = lambda x: 99"
-    assert sandbox.run("len([1])", hostile).value == 99
-    assert sandbox.run("len([1])").value == 1
-    assert sandbox.run("len([1])", env).value == 1
+    hostile = "import builtins\nbuiltins.sum = lambda x: 99"
+    assert sandbox.run("sum([1])", hostile).value == 99
+    assert sandbox.run("sum([1])").value == 1
+    assert sandbox.run("sum([1])", env).value == 1
 
 
 def test_threads_at_once() -> None:
