@@ -13,7 +13,7 @@ export HF_HUB_OFFLINE ?= 1
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help tools build train test test-slow rust-test python-test lint fmt bench wheel fuzz clean
+.PHONY: help tools build train test test-slow soak rust-test python-test lint fmt bench wheel fuzz clean
 
 help: ## Show this help
 	@echo 'mentor-rs: make TARGET [ARGS="..."]'
@@ -69,6 +69,9 @@ python-test: $(VENV)/.dev
 test-slow: $(VENV)/.dev ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow $(ARGS)
 
+soak: $(VENV)/.dev ## Run the sandbox for some 200,000 calls and check that nothing grows; options in ARGS="--calls 2000 ..."
+	$(BIN)/python tests/soak.py $(ARGS)
+
 lint: $(VENV)/.dev ## Check formatting, lints, types, stubs and layers
 	cargo fmt --check
 	cargo clippy --release --all-targets --quiet -- -D warnings
@@ -84,7 +87,12 @@ fmt: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(VENV)/.dev ## Run the benchmarks: cargo bench, then Python's against peers
+$(VENV)/.bench: $(VENV)/.dev
+	@echo 'Installing the peers of the benchmarks'
+	@$(PIP) --no-build-isolation --editable '.[train,dev,bench]'
+	@touch $@
+
+bench: $(VENV)/.bench ## Run the benchmarks: cargo bench, then Python's against peers
 	cargo bench
 	for bench in benches/python/*.py; do $(BIN)/python $$bench || exit 1; done
 

@@ -5,6 +5,7 @@ it, so the host trusts nothing that comes from here; a fresh instance starts fro
 """
 
 import ast
+import builtins
 import gc
 import json
 import linecache
@@ -18,12 +19,20 @@ import streams
 from wit_world import exports
 from wit_world.exports import runner
 
+# Functions below look builtins up here, so that a program that replaces some disturbs only itself.
+__builtins__ = dict(builtins.__dict__)
+
 MISSING = stdlib.keep()
 streams.install_event_loop()
 
 _MESSAGE = 4_000
 _TRACEBACK = 8_000
 _FRAMES = 50
+_NAME = 200
+
+# Not the attributes themselves, which a program's classes may replace.
+_class_name = type.__dict__["__name__"].__get__
+_traceback = BaseException.__dict__["__traceback__"].__get__
 
 _max_value = 1 << 20
 _streams = streams.Streams(live=False)
@@ -69,8 +78,29 @@ def _user_frames(tb):
     return tb
 
 
+def _is_success(code):
+    """Whether an exit with this code is none; a program's own classes are not asked."""
+    return code is None or (type(code) in (int, bool, float) and code == 0)
+
+
+def _run(action):
+    """The value of an action, none where it ends by an exit without a fault."""
+    try:
+        return action()
+    except SystemExit as error:
+        exit = error
+    # Outside of the handler, so that an error from here has no context with the guest's own frames.
+    if _is_success(exit.code):
+        return None
+    raise exit
+
+
 def _fault(error):
     kind = "exception"
+    try:
+        tb = _user_frames(_traceback(error))  # taken first, as a program's `__str__` may raise the same error again
+    except BaseException:
+        tb = None
     if isinstance(error, streams.OutputLimit):
         _streams.renew()
         return runner.Fault("output-limit", "", "", "")
@@ -81,24 +111,18 @@ def _fault(error):
     except BaseException:
         message = ""
     try:
-        tb = _user_frames(error.__traceback__)
         trace = "".join(traceback.format_exception(type(error), error, tb, limit=-_FRAMES))
         trace = _clean(trace if len(trace) <= _TRACEBACK else "..." + trace[-_TRACEBACK:])
     except BaseException:
         trace = ""
-    return runner.Fault(kind, type(error).__name__, message, trace)
+    return runner.Fault(kind, _clean(_cut(_class_name(type(error)), _NAME)), message, trace)
 
 
 def _answer(action, result_must_be_json):
     _streams.open()
     fault = text = shown = None
     try:
-        try:
-            value = action()
-        except SystemExit as error:
-            if error.code not in (None, 0):
-                raise
-            value = None
+        value = _run(action)
         text, problem = _as_json(value)
         if result_must_be_json:
             if problem:
@@ -122,21 +146,23 @@ def _announce(source, filename):
 
 def _compile(source, filename):
     """Code of the statements and of the last expression; none for what there is not."""
-    # Cutting the text is several times faster than a syntax tree of Python objects. Where both halves compile, they
-    # are what the tree would give: the first is whole statements, the second one expression on lines of its own.
+    # Cutting the text is several times faster than a syntax tree of Python objects. The last statement starts at the
+    # last line that neither is indented nor closes anything, unless that line lies within a string.
     lines = source.splitlines(True)
     start = len(lines)
     while start and lines[start - 1][0] in _NO_START:
         start -= 1
     if start:
         start -= 1
+        head, tail = "".join(lines[:start]), "".join(lines[start:])
         try:
-            last = compile("\n" * start + "".join(lines[start:]), filename, "eval", dont_inherit=True)
-            body = compile("".join(lines[:start]), filename, "exec", dont_inherit=True) if start else None
+            # Where both halves compile, the first is whole statements and the second one expression.
+            last = compile("\n" * start + tail, filename, "eval", dont_inherit=True)
+            return compile(head, filename, "exec", dont_inherit=True) if start else None, last
         except (SyntaxError, ValueError):
             pass
-        else:
-            return body, last
+        if _is_statement(head, tail):
+            return compile(source, filename, "exec", dont_inherit=True), None
     tree = ast.parse(source, filename)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     if last is not None:
@@ -144,6 +170,18 @@ def _compile(source, filename):
     return compile(tree, filename, "exec", dont_inherit=True), last
 
 
+def _is_statement(head, tail):
+    """Whether the tail is certainly one statement that is no expression, or the end of one."""
+    if ";" in tail or '"""' in tail or "'''" in tail or head.endswith("\\\n"):
+        return False
+    try:
+        compile(_OPENINGS.get(tail.split(maxsplit=1)[0].rstrip(":"), "") + tail, "<tail>", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError):
+        return False
+    return True
+
+
+_OPENINGS = dict.fromkeys(("else", "elif"), "if 1:\n pass\n") | dict.fromkeys(("except", "finally"), "try:\n pass\n")
 _NO_START = " \t\f\r\n#)]}"
 
 

@@ -1,12 +1,16 @@
 """Standard streams of a guest, and an event loop that needs no sockets."""
 
 import asyncio
+import builtins
 import io
 import selectors
 import sys
 import time
 
 from wit_world.imports import host
+
+# As in `app`.
+__builtins__ = dict(builtins.__dict__)
 
 # Early lines leave at once, so that they survive a program that is stopped; later ones leave in blocks.
 _EAGER_WRITES = 64
@@ -46,6 +50,14 @@ class _Raw(io.RawIOBase):
                 raise OutputLimit
 
 
+def _is_usable(text):
+    """Whether a stream is neither closed nor taken apart."""
+    try:
+        return not text.closed
+    except ValueError:
+        return False
+
+
 class Streams:
     """stdout and stderr; `open` before a run and `finish` after it.
 
@@ -70,7 +82,9 @@ class Streams:
         ]
 
     def open(self):
-        if any(text.closed for text in self.text):
+        # A program's own streams end here; where they were made on top of these, they close these too.
+        sys.stdout = sys.stderr = sys.__stdout__ = sys.__stderr__ = None
+        if not all(_is_usable(text) for text in self.text):
             self.renew()
         for raw in self.raw:
             raw.writes = 0
@@ -85,7 +99,7 @@ class Streams:
             OutputLimit: It was too much.
         """
         for raw, text in zip(self.raw, self.text):
-            if not text.closed:
+            if _is_usable(text):
                 text.flush()
             raw.push()
 

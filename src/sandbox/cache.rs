@@ -83,10 +83,12 @@ fn is_private(path: &Path) -> bool {
     // SAFETY: the call takes nothing and cannot fail.
     #[allow(unsafe_code)]
     let me = unsafe { libc::geteuid() };
-    fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_symlink() && meta.uid() == me && meta.mode() & 0o022 == 0)
+    // Neither a link nor a pipe: opening one of these could lead elsewhere, or wait for ever.
+    let plain = |meta: &fs::Metadata| meta.is_file() || meta.is_dir();
+    fs::symlink_metadata(path).is_ok_and(|meta| plain(&meta) && meta.uid() == me && meta.mode() & 0o022 == 0)
 }
 
 #[cfg(not(unix))]
 fn is_private(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_symlink())
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file() || meta.is_dir())
 }

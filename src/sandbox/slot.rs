@@ -246,10 +246,26 @@ impl Slot {
         let host = self.store.data_mut();
         let stdout = text(std::mem::take(&mut host.stdout));
         let stderr = text(std::mem::take(&mut host.stderr));
-        let truncated = host.truncated;
+        let (truncated, denied) = (host.truncated, host.memory_denied);
         let mut exact = !matches!(host.stop, Some(Stop::Timeout | Stop::Cancelled));
         let (value_json, value_repr, fault) = match result {
-            Ok(answer) => translate(answer, limits),
+            Ok(_) if self.metered && used > budget => {
+                // Fuel is asked for at loops and calls; what follows the last of them is counted here.
+                self.ended = Some(FaultKind::OutOfFuel);
+                (None, None, Some(out_of_fuel(limits)))
+            }
+            Ok(answer) => {
+                let (value_json, value_repr, fault) = translate(answer, limits);
+                match fault {
+                    // What was printed past Python's own streams.
+                    None if truncated => (None, None, Some(output_limit(limits))),
+                    // CPython reports some failed allocations as an error of its own.
+                    Some(fault) if denied && fault.type_name == "SystemError" => {
+                        (None, None, Some(Fault { kind: FaultKind::MemoryLimit, ..fault }))
+                    }
+                    fault => (value_json, value_repr, fault),
+                }
+            }
             Err(error) => {
                 // How deep the host's stack goes depends on the processor's code.
                 exact &= !matches!(error.downcast_ref::<Trap>(), Some(Trap::StackOverflow));
@@ -287,11 +303,11 @@ impl Slot {
         let (first_at, first_len) = self.lower(first).await?;
         let (second_at, second_len) = self.lower(second).await?;
         if self.metered {
-            self.store.set_fuel(budget)?;
+            self.store.set_fuel(budget + 1)?;
         }
         let result = function.call_async(&mut self.store, (first_at, first_len, second_at, second_len)).await;
         if self.metered {
-            *used = budget - self.store.get_fuel().unwrap_or(0).min(budget);
+            *used = budget + 1 - self.store.get_fuel().unwrap_or(0).min(budget + 1);
             self.store.set_fuel(MOST_FUEL)?;
         }
         let at = result?;
@@ -321,10 +337,7 @@ impl Slot {
             }
             (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Trap, "cancelled by the host"),
             (Some(Stop::Exit), _) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),
-            (None, Some(Trap::OutOfFuel)) => Fault::new(
-                FaultKind::OutOfFuel,
-                format!("stopped after {} operations (fuel)", limits.fuel.unwrap_or_default()),
-            ),
+            (None, Some(Trap::OutOfFuel)) => out_of_fuel(limits),
             _ if host.memory_denied => memory_limit(limits),
             (None, Some(trap)) => Fault::new(FaultKind::Trap, trap.to_string()),
             (None, None) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),
@@ -454,6 +467,15 @@ fn memory_limit(limits: &Limits) -> Fault {
     Fault::new(FaultKind::MemoryLimit, format!("needs more than {} MB (memory_mb)", limits.memory_mb))
 }
 
+fn out_of_fuel(limits: &Limits) -> Fault {
+    let message = format!("stopped after {} operations (fuel)", limits.fuel.unwrap_or_default());
+    Fault::new(FaultKind::OutOfFuel, message)
+}
+
+fn output_limit(limits: &Limits) -> Fault {
+    Fault::new(FaultKind::OutputLimit, format!("printed more than {} KB (output_kb)", limits.output_kb))
+}
+
 fn ended(kind: FaultKind) -> Outcome {
     let message = format!("this session ended with an earlier fault ({kind}); start a new one");
     Outcome {
@@ -488,10 +510,7 @@ fn translate_fault(fault: GuestFault, limits: &Limits) -> Fault {
         "exception" => FaultKind::Exception,
         "memory-limit" => FaultKind::MemoryLimit,
         "output-limit" => {
-            return Fault::new(
-                FaultKind::OutputLimit,
-                format!("printed more than {} KB (output_kb)", limits.output_kb),
-            );
+            return output_limit(limits);
         }
         "bad-result" => FaultKind::BadResult,
         "unknown-tool" => FaultKind::UnknownTool,

@@ -1,7 +1,8 @@
 r"""CPython inside WebAssembly, in this process: for programs that a model wrote.
 
 A program sees no file, network, process or clock of the host. It runs in an instance like new, within limits, and the
-same program gives the same outcome each time. Whatever goes wrong inside is a `Fault` in its `Outcome`, never an exception.
+same program gives the same outcome each time. Whatever goes wrong inside is a `Fault` in its `Outcome`, never an
+exception.
 
     >>> import mentor
     >>> outcome = mentor.Sandbox().run("print('hello')\n6 * 7")

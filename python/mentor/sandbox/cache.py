@@ -9,7 +9,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from mentor import _core
-from mentor.sandbox.outcome import Outcome
+from mentor.sandbox.outcome import Limits, Outcome
 
 __all__ = ["OutcomeCache"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
@@ -124,11 +125,19 @@ def read_outcome(raw: _core._Outcome) -> Outcome:
         fault = Fault(kind, message, traceback, type_name)
     elif value_json is not None:
         try:
-            value = json.loads(value_json, parse_constant=_refuse)
+            value = json.loads(value_json, parse_constant=_refuse, parse_float=_finite)
         except (ValueError, RecursionError) as error:
+            value_repr = None
             fault = Fault("bad_result", f"the value cannot be read: {str(error)[:200]}")
     return Outcome(stdout, stderr, value, value_repr, fault, fuel, wall_ms, truncated, reproducible)
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:50]} is beyond the numbers")
+    return number
