@@ -174,12 +174,7 @@ impl Sandbox {
         made.map(Self).map_err(|error| raise(py, &error))
     }
 
-    fn run<'py>(
-        &self,
-        py: Python<'py>,
-        step: RawStep,
-        env: Option<(String, String)>,
-    ) -> PyResult<Bound<'py, PyTuple>> {
+    fn run<'py>(&self, py: Python<'py>, step: RawStep, env: Option<(String, String)>) -> PyResult<Bound<'py, PyTuple>> {
         let program = Program { env: environment(env), step: step.into() };
         let cancel = Arc::default();
         let outcome = wait(py, &cancel, self.0.start(&program, &cancel), || Ok(()))?;

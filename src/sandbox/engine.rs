@@ -24,7 +24,7 @@ use wasmtime::{Config, Engine, InstancePre, Linker, Module, Result, format_err};
 /// Length of an epoch: how late a timeout can come.
 const TICK: Duration = Duration::from_millis(10);
 /// Deep recursion in a program ends as `RecursionError` before this is exhausted.
-const WASM_STACK: usize = 16 << 20;
+const WASM_STACK: usize = 64 << 20;
 /// What host functions may need on top.
 const HOST_STACK: usize = 2 << 20;
 const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm.zst"));

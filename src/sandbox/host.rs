@@ -348,9 +348,11 @@ fn streams(linker: &mut Linker<Host>, name: &str, function: &str) -> Result<()> 
 /// A process without arguments, environment, input, terminal, files or network.
 fn elsewhere(linker: &mut Linker<Host>, name: &str, interface: &str, function: &str) -> Result<()> {
     match (interface, function) {
-        ("wasi:cli/environment", "get-environment" | "get-arguments") | ("wasi:filesystem/preopens", "get-directories") => {
+        ("wasi:cli/environment", "get-environment" | "get-arguments")
+        | ("wasi:filesystem/preopens", "get-directories") => {
             // An empty list; its address only has to be aligned.
-            linker.func_wrap(name, function, |mut cx: Cx, result: u32| put(&mut cx, result, &[4, 0, 0, 0, 0, 0, 0, 0]))?
+            linker
+                .func_wrap(name, function, |mut cx: Cx, result: u32| put(&mut cx, result, &[4, 0, 0, 0, 0, 0, 0, 0]))?
         }
         ("wasi:cli/environment", "initial-cwd")
         | ("wasi:cli/terminal-stdin" | "wasi:cli/terminal-stdout" | "wasi:cli/terminal-stderr", _) => {
@@ -368,7 +370,8 @@ fn elsewhere(linker: &mut Linker<Host>, name: &str, interface: &str, function: &
             linker.func_wrap(name, function, |mut cx: Cx, _: u32, result: u32| refuse(&mut cx, result))?
         }
         ("wasi:sockets/ip-name-lookup", "resolve-addresses") => {
-            linker.func_wrap(name, function, |mut cx: Cx, _: u32, _: u32, _: u32, result: u32| refuse(&mut cx, result))?
+            linker
+                .func_wrap(name, function, |mut cx: Cx, _: u32, _: u32, _: u32, result: u32| refuse(&mut cx, result))?
         }
         _ => linker,
     };

@@ -119,7 +119,8 @@ impl Mapping {
     fn open(&self, from: usize, to: usize) -> io::Result<()> {
         assert!(from <= to && to <= self.len);
         // SAFETY: the range lies inside this mapping.
-        let code = unsafe { libc::mprotect(self.start.add(from).cast(), to - from, libc::PROT_READ | libc::PROT_WRITE) };
+        let code =
+            unsafe { libc::mprotect(self.start.add(from).cast(), to - from, libc::PROT_READ | libc::PROT_WRITE) };
         if code == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 

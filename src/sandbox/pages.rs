@@ -66,7 +66,11 @@ pub struct State {
 
 impl State {
     /// The state of a memory of which at most these pages differ from the image.
-    pub(super) fn of(memory: &[u8], candidates: impl Iterator<Item = Range<usize>>, image: &Image) -> (Vec<Range<usize>>, Vec<u8>) {
+    pub(super) fn of(
+        memory: &[u8],
+        candidates: impl Iterator<Item = Range<usize>>,
+        image: &Image,
+    ) -> (Vec<Range<usize>>, Vec<u8>) {
         let (mut runs, mut data): (Vec<Range<usize>>, Vec<u8>) = (Vec::new(), Vec::new());
         for page in candidates.flatten() {
             let bytes = &memory[page * PAGE..(page + 1) * PAGE];

@@ -96,13 +96,7 @@ pub(super) struct Start {
 
 impl Start {
     pub fn new(env: Option<&Environment>, origin: Origin, limits: &Limits) -> Self {
-        Self {
-            env: env.cloned(),
-            origin,
-            output_kb: limits.output_kb,
-            memory_mb: limits.memory_mb,
-            fuel: limits.fuel,
-        }
+        Self { env: env.cloned(), origin, output_kb: limits.output_kb, memory_mb: limits.memory_mb, fuel: limits.fuel }
     }
 }
 

@@ -13,7 +13,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
-use wasmtime::{Engine, Error, Global, Instance, InstancePre, Memory, Result, Store, Trap, TypedFunc, Val, bail, format_err};
+use wasmtime::{
+    Engine, Error, Global, Instance, InstancePre, Memory, Result, Store, Trap, TypedFunc, Val, bail, format_err,
+};
 
 /// A slot whose programs wrote more pages than this is not worth restoring.
 const MOST_PAGES: usize = 1000;

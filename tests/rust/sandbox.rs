@@ -149,7 +149,10 @@ fn fuel_is_limited_and_deterministic() {
 fn the_seed_decides() {
     let at = |seed| {
         let sandbox = Sandbox::new(Limits::default(), seed).expect("valid");
-        sandbox.run(&Program::new("import random, os\n[random.random(), os.urandom(8).hex()]")).expect("runs").value_json
+        sandbox
+            .run(&Program::new("import random, os\n[random.random(), os.urandom(8).hex()]"))
+            .expect("runs")
+            .value_json
     };
     assert_eq!(at(1), at(1));
     assert_ne!(at(1), at(2));

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import difflib
 import inspect
-import itertools
 import json
 import os
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, NoReturn
 
@@ -19,15 +17,16 @@ from mentor.tools.sources import collect
 __all__ = ["ToolSet"]
 
 _CALLS_PER_GUEST = 1_000
-_WORTH_A_THREAD = 16  # calls of pure tools: below, starting a thread costs more than it saves
+_WORTH_THREADS = 32  # calls of pure tools: below, one warm guest is as fast
+_FILENAME = "<tools>"
 
 
 class ToolSet:
     """Python functions as tools: described by schemas, called by name, executed in the sandbox only.
 
-    Each call runs in a fresh guest, so that tools keep nothing from call to call. Tools that keep no state anyway can
-    be declared `pure`: one warm guest then serves many calls, tens of times faster. Safe to use from several threads,
-    after a fork, and pickled into another process.
+    Each call runs in a guest that is like new, so that tools keep nothing from call to call. Tools that keep no state
+    anyway can be declared `pure`: one warm guest then serves many calls, about twice as fast. Safe to use from several
+    threads, after a fork, and pickled into another process.
 
     Args:
         source: Python text; its public top-level functions are the tools, names with a leading underscore are helpers.
@@ -137,14 +136,20 @@ class ToolSet:
         """
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, not {type(name).__name__}")
+        text = self._check(name, arguments)
+        if isinstance(text, Outcome):
+            return text
+        return self._call_warm(name, text) if self._pure else self._call_fresh(name, text)
+
+    def _check(self, name: str, arguments: Mapping[str, Any] | str) -> str | Outcome:
+        """The arguments as JSON, or why there is nothing to call."""
         tool = self._tools.get(name)
         if tool is None:
             return Outcome(fault=Fault("unknown_tool", self._unknown(name)))
         try:
-            text = _dump(check(tool, _load(arguments)))
+            return _dump(check(tool, _load(arguments)))
         except (ValueError, TypeError, RecursionError) as error:
             return Outcome(fault=Fault("bad_arguments", str(error)))
-        return self._call_warm(name, text) if self._pure else self._call_fresh(name, text)
 
     def call_batch(self, calls: Iterable[tuple[str, Mapping[str, Any] | str]]) -> list[Outcome]:
         """Call many tools, side by side where that pays.
@@ -163,12 +168,12 @@ class ToolSet:
         for index, pair in enumerate(pairs):
             if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
                 raise TypeError(f"calls[{index}] must be a pair (name, arguments)")
-        share = _WORTH_A_THREAD if self._pure else 1
-        threads = min(os.cpu_count() or 1, len(pairs) // share)
-        if threads < 2:
+        if self._pure and len(pairs) < _WORTH_THREADS:
             return [self.call(name, arguments) for name, arguments in pairs]
-        self._sandbox.prepare()
-        return _side_by_side(lambda pair: self.call(*pair), pairs, threads)
+        outcomes = [self._check(name, arguments) for name, arguments in pairs]
+        checked = [(name, text) for (name, _), text in zip(pairs, outcomes, strict=True) if isinstance(text, str)]
+        called = iter(self._sandbox.call_batch(checked, self._source, env_filename=_FILENAME))
+        return [next(called) if isinstance(outcome, str) else outcome for outcome in outcomes]
 
     def functions(self, *, results: Literal["value", "text"] = "value") -> list[Callable[..., Any]]:
         """Typed callables, one per tool, for the ``tools=`` of TRL and transformers.
@@ -196,12 +201,10 @@ class ToolSet:
 
     def _open(self) -> tuple[Session, Outcome]:
         session = self._sandbox.session()
-        return session, session.run(self._source, filename="<tools>")
+        return session, session.run(self._source, filename=_FILENAME)
 
     def _call_fresh(self, name: str, arguments: str) -> Outcome:
-        session, loaded = self._open()
-        with session:
-            return session.call(name, arguments) if loaded.ok else loaded
+        return self._sandbox.call(name, arguments, self._source, env_filename=_FILENAME)
 
     def _call_warm(self, name: str, arguments: str) -> Outcome:
         idle = self._warm.setdefault(os.getpid(), [])
@@ -304,36 +307,3 @@ def _function(toolset: ToolSet, tool: Tool, as_text: bool) -> Callable[..., Any]
     function.__annotations__ = annotations
     function.__signature__ = signature  # type: ignore[attr-defined]
     return function
-
-
-def _side_by_side(
-    call: Callable[[tuple[str, Any]], Outcome], pairs: Sequence[tuple[str, Any]], threads: int
-) -> list[Outcome]:
-    """Runs the calls on threads; Ctrl-C is answered at once, and then no further call starts."""
-    results: list[Outcome | None] = [None] * len(pairs)
-    numbers, lock, stop = itertools.count(), threading.Lock(), threading.Event()
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            while not stop.is_set():
-                with lock:
-                    index = next(numbers)
-                if index >= len(pairs):
-                    return
-                results[index] = call(pairs[index])
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
-            errors.append(error)
-            stop.set()
-
-    workers = [threading.Thread(target=work, name=f"mentor-tools-{n}", daemon=True) for n in range(threads)]
-    try:
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    finally:
-        stop.set()
-    if errors:
-        raise errors[0]
-    return [outcome for outcome in results if outcome is not None]

@@ -2,8 +2,8 @@
 
 use super::MergeError;
 use wasmparser::{
-    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, ExternalKind, Instance, Parser,
-    Payload,
+    CanonicalFunction, ComponentAlias, ComponentExternalKind, ComponentTypeRef, Encoding, ExternalKind, Instance,
+    Parser, Payload,
 };
 
 /// What an import of a core module stands for.
@@ -30,8 +30,14 @@ enum CoreInstance<'a> {
 
 #[derive(Debug, Clone, Copy)]
 enum CoreItem<'a> {
-    Export { instance: usize, name: &'a str },
-    Host { interface: &'a str, function: HostFunction<'a> },
+    Export {
+        instance: usize,
+        name: &'a str,
+    },
+    Host {
+        interface: &'a str,
+        function: HostFunction<'a>,
+    },
     /// A builtin that only an asynchronous or resource-owning component needs.
     Unknown,
 }
@@ -180,9 +186,10 @@ impl<'a> Parts<'a> {
                 return;
             }
             CanonicalFunction::Lower { func_index, .. } => {
-                self.lifted.get(*func_index as usize).copied().flatten().map_or(CoreItem::Unknown, |(interface, name)| {
-                    CoreItem::Host { interface, function: HostFunction::Named(name) }
-                })
+                self.lifted.get(*func_index as usize).copied().flatten().map_or(
+                    CoreItem::Unknown,
+                    |(interface, name)| CoreItem::Host { interface, function: HostFunction::Named(name) },
+                )
             }
             CanonicalFunction::ResourceDrop { resource } => {
                 drop_of(*resource).map_or(CoreItem::Unknown, |(interface, name)| CoreItem::Host {

@@ -79,8 +79,9 @@ impl<'a> Linker<'a, '_> {
                     Target::Host { interface, function } => return Ok(Place::Host(interface, function)),
                     Target::Module { module: next, name } => {
                         let found = self.modules[next].exports.get(name).filter(|export| export.0 == kind);
-                        let &(_, index) = found
-                            .ok_or_else(|| MergeError::new(format!("module {next} exports no {name:?} of that kind")))?;
+                        let &(_, index) = found.ok_or_else(|| {
+                            MergeError::new(format!("module {next} exports no {name:?} of that kind"))
+                        })?;
                         entry = all[next][index as usize];
                         module = next;
                     }
@@ -118,12 +119,7 @@ impl<'a> Linker<'a, '_> {
         }
     }
 
-    fn evaluate(
-        &self,
-        module: usize,
-        expression: &wasmparser::ConstExpr<'_>,
-        depth: usize,
-    ) -> Result<i32, MergeError> {
+    fn evaluate(&self, module: usize, expression: &wasmparser::ConstExpr<'_>, depth: usize) -> Result<i32, MergeError> {
         if depth > 64 {
             return Err(MergeError::new("globals form a circle"));
         }
@@ -136,7 +132,8 @@ impl<'a> Linker<'a, '_> {
                 }
                 Operator::I32Add => {
                     let (b, a) = (stack.pop(), stack.pop());
-                    stack.push(a.zip(b).map(|(a, b)| a.wrapping_add(b)).ok_or_else(|| MergeError::new("bad constant"))?);
+                    stack
+                        .push(a.zip(b).map(|(a, b)| a.wrapping_add(b)).ok_or_else(|| MergeError::new("bad constant"))?);
                 }
                 Operator::End => {}
                 other => return Err(MergeError::new(format!("a constant expression with {other:?}"))),
@@ -248,7 +245,9 @@ impl<'a> Linker<'a, '_> {
                 };
                 let start = self.evaluate(module, offset_expr, 0)?.cast_unsigned() as usize;
                 let target = image.get_mut(start..).and_then(|rest| rest.get_mut(..segment.data.len()));
-                target.ok_or_else(|| MergeError::new("a data segment beyond the memory"))?.copy_from_slice(segment.data);
+                target
+                    .ok_or_else(|| MergeError::new("a data segment beyond the memory"))?
+                    .copy_from_slice(segment.data);
             }
         }
         image.truncate(image.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1));
@@ -302,7 +301,14 @@ impl<'a> Linker<'a, '_> {
         let mut code = CodeSection::new();
         for &place in &live.functions {
             let Place::Defined { module, index } = place else { continue };
-            let mut body = Body { linker: self, module, numbers: &numbers, tables: &table_numbers, written: &written, types: &mut types };
+            let mut body = Body {
+                linker: self,
+                module,
+                numbers: &numbers,
+                tables: &table_numbers,
+                written: &written,
+                types: &mut types,
+            };
             body.parse_function_body(&mut code, self.modules[module].bodies[index as usize].clone())
                 .map_err(|error| MergeError::new(error.to_string()))?;
         }
