@@ -10,6 +10,7 @@ import gc
 import json
 import linecache
 import random
+import re
 import sys
 import traceback
 import types
@@ -50,7 +51,8 @@ def _clean(text):
 
 def _show(value):
     try:
-        return _clean(_cut(repr(value), min(_max_value, 100_000)))
+        text = _cut(repr(value), min(_max_value, 100_000))
+        return text if text.isascii() else _clean(text)
     except Exception as error:
         return f"<{type(value).__name__} without a repr: {type(error).__name__}>"
 
@@ -63,7 +65,7 @@ def _as_json(value):
     if value is None:
         return "null", None
     try:
-        text = _encode(value)
+        text = repr(value) if type(value) is int else _encode(value)
     except Exception as error:
         return None, f"{type(error).__name__}: {_cut(str(error), 200)}"
     if len(text) > _max_value:
@@ -139,29 +141,35 @@ def _answer(action, result_must_be_json):
 
 
 def _announce(source, filename):
+    """Lines of the source, which are there for tracebacks too."""
     sys.argv = [filename]
-    # For tracebacks. `linecache` asks no loader about names such as `<code>`.
-    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    lines = source.splitlines(True)
+    # `linecache` asks no loader about names such as `<code>`.
+    linecache.cache[filename] = (len(source), None, lines, filename)
+    return lines
 
 
-def _compile(source, filename):
+def _compile(source, lines, filename):
     """Code of the statements and of the last expression; none for what there is not."""
     # Cutting the text is several times faster than a syntax tree of Python objects. The last statement starts at the
     # last line that neither is indented nor closes anything, unless that line lies within a string.
-    lines = source.splitlines(True)
     start = len(lines)
     while start and lines[start - 1][0] in _NO_START:
         start -= 1
+    if not start and "\\" not in source and not source.strip(" \t\f\r\n#"):
+        return None, None
     if start:
         start -= 1
         head, tail = "".join(lines[:start]), "".join(lines[start:])
-        try:
-            # Where both halves compile, the first is whole statements and the second one expression.
-            last = compile("\n" * start + tail, filename, "eval", dont_inherit=True)
-            return compile(head, filename, "exec", dont_inherit=True) if start else None, last
-        except (SyntaxError, ValueError):
-            pass
-        if _is_statement(head, tail):
+        word = _first_word(tail)[0]
+        if word not in _KEYWORDS and not _is_assignment(tail):
+            try:
+                # Where both halves compile, the first is whole statements and the second one expression.
+                last = compile("\n" * start + tail, filename, "eval", dont_inherit=True)
+                return compile(head, filename, "exec", dont_inherit=True) if start else None, last
+            except (SyntaxError, ValueError):
+                pass
+        if _is_statement(word, head, tail):
             return compile(source, filename, "exec", dont_inherit=True), None
     tree = ast.parse(source, filename)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
@@ -170,18 +178,30 @@ def _compile(source, filename):
     return compile(tree, filename, "exec", dont_inherit=True), last
 
 
-def _is_statement(head, tail):
+def _is_statement(word, head, tail):
     """Whether the tail is certainly one statement that is no expression, or the end of one."""
     if ";" in tail or '"""' in tail or "'''" in tail or head.endswith("\\\n"):
         return False
+    if word not in _STATEMENTS and not _is_assignment(tail) and "*" in tail:
+        return False  # `a, *b` is an expression for statements only
+    if word in _KEYWORDS or not head:
+        return True
     try:
-        compile(_OPENINGS.get(tail.split(maxsplit=1)[0].rstrip(":"), "") + tail, "<tail>", "exec", dont_inherit=True)
+        compile(_OPENINGS.get(word, "") + tail, "<tail>", "exec", dont_inherit=True)
     except (SyntaxError, ValueError):
         return False
     return True
 
 
-_OPENINGS = dict.fromkeys(("else", "elif"), "if 1:\n pass\n") | dict.fromkeys(("except", "finally"), "try:\n pass\n")
+# `else` may lie within parentheses, as may `for`, `if` and `async`; the others stand at the start of statements only.
+_OPENINGS = {"else": "if 1:\n pass\n"}
+_KEYWORDS = frozenset(
+    "assert class def del elif except finally from global import nonlocal pass raise try while with".split()
+)
+_STATEMENTS = _KEYWORDS | {"async", "else", "for", "if"}
+# What it finds may also be an argument within parentheses.
+_is_assignment = re.compile(r"[A-Za-z_][\w.]*(?:\[[^\[\]\n]*\])?[ \t]*(?://|\*\*|<<|>>|[-+*/%&|^@])?=(?!=)").match
+_first_word = re.compile(r"[A-Za-z_]*").match
 _NO_START = " \t\f\r\n#)]}"
 
 
@@ -195,12 +215,17 @@ class Runner(exports.Runner):
     def settle(self):
         _fill()
 
+    def survey(self):
+        return _lasting()
+
     def start(self, seed, max_value):
         global _max_value
         _max_value = max_value
         random.seed(seed)
 
     def load(self, source, filename):
+        filename = filename or "<env>"
+
         def action():
             _announce(source, filename)
             exec(compile(source, filename, "exec", dont_inherit=True), _main.__dict__)
@@ -208,9 +233,10 @@ class Runner(exports.Runner):
         return _answer(action, result_must_be_json=False)
 
     def run(self, source, filename):
+        filename = filename or "<code>"
+
         def action():
-            _announce(source, filename)
-            body, last = _compile(source, filename)
+            body, last = _compile(source, _announce(source, filename), filename)
             if body is not None:
                 exec(body, _main.__dict__)
             return None if last is None else eval(last, _main.__dict__)
@@ -247,6 +273,25 @@ def _fill():
         _filling.append(block)
     gc.collect()
     gc.freeze()
+
+
+def _lasting():
+    """Addresses of all objects that can be reached."""
+    gc.unfreeze()
+    known, todo = {}, gc.get_objects()
+    while todo:
+        item = todo.pop()
+        if id(item) in known:
+            continue
+        known[id(item)] = item
+        if type(item) is types.CodeType:
+            # The collector does not look into these.
+            todo += [item.co_consts, item.co_names, item.co_filename, item.co_name, item.co_qualname]
+            todo += [item.co_linetable, item.co_exceptiontable]
+            todo += (*item.co_varnames, *item.co_freevars, *item.co_cellvars)
+        else:
+            todo.extend(gc.get_referents(item))
+    return list(known)
 
 
 def _forget():

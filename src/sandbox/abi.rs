@@ -21,9 +21,16 @@ pub(super) fn span_mut(memory: &mut [u8], at: u32, len: usize) -> Result<&mut [u
     }
 }
 
-fn number(memory: &[u8], at: u32) -> Result<u32> {
+pub(super) fn number(memory: &[u8], at: u32) -> Result<u32> {
     let bytes = span(memory, at, 4)?;
     Ok(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}
+
+/// A list of numbers, of which address and length are at `at`.
+pub(super) fn numbers(memory: &[u8], at: u32) -> Result<Vec<u32>> {
+    let (start, len) = (number(memory, at)?, number(memory, at.wrapping_add(4))? as usize);
+    let bytes = span(memory, start, len.saturating_mul(4))?;
+    Ok(bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
 /// A string, and whether it is whole: at most `most` bytes are copied.

@@ -30,7 +30,7 @@ const HOST_STACK: usize = 2 << 20;
 const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm.zst"));
 const MEMORY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.memory.zst"));
 /// Changes with the way the image is made, so that older files are not taken.
-const IMAGE_FORMAT: &[u8; 8] = b"mentor-1";
+const IMAGE_FORMAT: &[u8; 8] = b"mentor-2";
 
 /// SHA-256 of the guest that is built in: results are comparable between equal guests.
 pub const GUEST_SHA256: &str = env!("MENTOR_GUEST_SHA256");
@@ -84,6 +84,7 @@ fn config(metered: bool) -> Config {
         // The image is mapped by `Memories`; what follows is address space only.
         .memory_reservation(1 << 32)
         .memory_guard_size(1 << 25)
+        .memory_may_move(false)
         .memory_init_cow(false)
         .cranelift_nan_canonicalization(true)
         .relaxed_simd_deterministic(true)
@@ -164,8 +165,14 @@ fn master(engine: &Engine, pre: &InstancePre<Host>, memories: &Memories, metered
     let empty = Arc::new(Image::anonymous(&memory, pages << 16, Vec::new())?);
     let (bytes, globals) = exec::block_on(
         async {
+            // Two instances with the same history: one is asked what it holds, the other becomes the image.
+            let mut twin = Slot::new(engine, pre, &empty, metered, None).await?;
+            twin.rehearse().await?;
+            let objects = twin.survey().await?;
             let mut slot = Slot::new(engine, pre, &empty, metered, None).await?;
             slot.rehearse().await?;
+            slot.immortalise(&objects, &twin)?;
+            slot.guest("prepare").await?;
             Ok::<_, wasmtime::Error>((slot.bytes().to_vec(), slot.globals()))
         },
         || {},
