@@ -219,11 +219,8 @@ impl Pool {
         })
     }
 
-    /// Whether a start is worth saving: one with an environment is, another when it comes again.
+    /// Whether a start is worth saving: when it comes again.
     pub fn is_worth_saving(&self, start: &Start) -> bool {
-        if start.env.is_some() {
-            return true;
-        }
         let mut states = lock(&self.states);
         if states.seen.len() >= MOST_SEEN {
             states.seen.clear();

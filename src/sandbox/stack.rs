@@ -9,6 +9,8 @@ use wasmtime::{StackCreator, StackMemory};
 const MOST: usize = 16;
 /// How much of a kept stack may stay in memory. Few programs need more; what deep recursion touched is given back.
 const KEPT: usize = 1 << 18;
+/// Once in so many uses.
+const TRIM: u32 = 64;
 const GUARD: usize = 1 << 16;
 
 #[derive(Default)]
@@ -22,6 +24,8 @@ struct Mapping {
     start: *mut u8,
     /// With the guard at its start.
     len: usize,
+    /// How often it was used since it was trimmed.
+    uses: u32,
 }
 
 // SAFETY: plain memory with one owner.
@@ -42,7 +46,7 @@ impl Mapping {
             if start == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
-            let this = Self { start: start.cast(), len };
+            let this = Self { start: start.cast(), len, uses: 0 };
             let open = this.start.add(GUARD).cast();
             if libc::mprotect(open, size, libc::PROT_READ | libc::PROT_WRITE) != 0 {
                 return Err(io::Error::last_os_error());
@@ -51,8 +55,13 @@ impl Mapping {
         }
     }
 
-    /// Gives back all but the uppermost memory.
-    fn trim(&self) {
+    /// Gives back all but the uppermost memory, from time to time: asking costs more than it brings.
+    fn trim(&mut self) {
+        self.uses += 1;
+        if self.uses < TRIM {
+            return;
+        }
+        self.uses = 0;
         let surplus = self.len.saturating_sub(GUARD + KEPT);
         // SAFETY: inside this mapping, and nothing on an unused stack is needed.
         unsafe {
@@ -84,7 +93,7 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if let Some(mapping) = &self.mapping {
+        if let Some(mapping) = &mut self.mapping {
             mapping.trim();
         }
         let mut kept = self.shelf.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -125,7 +125,7 @@ def read_outcome(raw: _core._Outcome) -> Outcome:
         fault = Fault(kind, message, traceback, type_name)
     elif value_json is not None:
         try:
-            value = json.loads(value_json, parse_constant=_refuse, parse_float=_finite)
+            value = _decode(value_json)
         except (ValueError, RecursionError) as error:
             value_repr = None
             fault = Fault("bad_result", f"the value cannot be read: {str(error)[:200]}")
@@ -141,3 +141,6 @@ def _finite(text: str) -> float:
     if math.isinf(number):
         raise ValueError(f"{text[:50]} is beyond the numbers")
     return number
+
+
+_decode = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite).decode
