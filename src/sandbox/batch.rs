@@ -1,6 +1,6 @@
 //! Many programs at once.
 
-use super::engine::Runtime;
+use super::engine::{LANES, Runtime};
 use super::exec::cores;
 use super::{Outcome, Program, Sandbox};
 use crate::error::Error;
@@ -9,8 +9,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Programs under way per core. Those that run long share the cores; more than these wait.
-const LANES: usize = 8;
 /// How long a lane of quick programs keeps its thread.
 const TURN: Duration = Duration::from_millis(10);
 

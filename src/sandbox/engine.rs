@@ -7,11 +7,13 @@ use super::cache;
 use super::dirty::Tracking;
 use super::exec::{self, Threads};
 use super::host::{self, Host};
-use super::image::{Image, Memories, write_sparse};
+use super::image::{Image, Memories, PAGE, write_sparse};
+use super::limits::Limits;
 use super::pool::Pool;
-use super::slot::Slot;
+use super::slot::{Origin, Slot};
 use super::stack::Stacks;
 use crate::error::Error;
+use async_lock::Semaphore;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -29,8 +31,10 @@ const WASM_STACK: usize = 64 << 20;
 const HOST_STACK: usize = 2 << 20;
 const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm.zst"));
 const MEMORY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.memory.zst"));
+/// Steps under way per core. Those that run long share the core; more than these wait.
+pub(super) const LANES: usize = 8;
 /// Changes with the way the image is made, so that older files are not taken.
-const IMAGE_FORMAT: &[u8; 8] = b"mentor-2";
+const IMAGE_FORMAT: &[u8; 8] = b"mentor-3";
 
 /// SHA-256 of the guest that is built in: results are comparable between equal guests.
 pub const GUEST_SHA256: &str = env!("MENTOR_GUEST_SHA256");
@@ -163,7 +167,7 @@ fn master(engine: &Engine, pre: &InstancePre<Host>, memories: &Memories, metered
     let pages = memory.len().div_ceil(1 << 16).max(initial_pages(pre));
     memories.set(Arc::new(Image::anonymous(&memory, pages << 16, Vec::new())?));
     let empty = Arc::new(Image::anonymous(&memory, pages << 16, Vec::new())?);
-    let (bytes, globals) = exec::block_on(
+    let (bytes, globals, hot) = exec::block_on(
         async {
             // Two instances with the same history: one is asked what it holds, the other becomes the image.
             let mut twin = Slot::new(engine, pre, &empty, metered, None).await?;
@@ -173,17 +177,23 @@ fn master(engine: &Engine, pre: &InstancePre<Host>, memories: &Memories, metered
             slot.rehearse().await?;
             slot.immortalise(&objects, &twin)?;
             slot.guest("prepare").await?;
-            Ok::<_, wasmtime::Error>((slot.bytes().to_vec(), slot.globals()))
+            let (bytes, globals) = (slot.bytes().to_vec(), slot.globals());
+            slot.start(Origin::default(), &Limits::default()).await?;
+            slot.guest("prepare").await?;
+            let pages = bytes.chunks(PAGE).zip(slot.bytes().chunks(PAGE));
+            let hot: Vec<u32> =
+                (0u32..).zip(pages).filter(|(_, (before, after))| before != after).map(|(page, _)| page).collect();
+            Ok::<_, wasmtime::Error>((bytes, globals, hot))
         },
         || {},
     )?;
     if let Some(path) = path
-        && cache::store(&path, |file| write_image(file, &bytes, &globals)).is_ok()
+        && cache::store(&path, |file| write_image(file, &bytes, &globals, &hot)).is_ok()
         && let Some(image) = image_of(&path)
     {
         return Ok(image);
     }
-    Ok(Image::anonymous(&bytes, bytes.len(), globals)?)
+    Ok(Image::anonymous(&bytes, bytes.len(), globals)?.heated(hot))
 }
 
 fn initial_pages(pre: &InstancePre<Host>) -> usize {
@@ -191,14 +201,18 @@ fn initial_pages(pre: &InstancePre<Host>) -> usize {
     memory.and_then(|pages| usize::try_from(pages).ok()).unwrap_or(0)
 }
 
-/// Memory, then format, globals, their number, and the memory's length, so that the memory starts at a page's border.
-fn write_image(file: &mut File, memory: &[u8], globals: &[i32]) -> io::Result<()> {
+/// Memory, so that it starts at a page's border, then format, globals and hot pages, their numbers, the memory's length.
+fn write_image(file: &mut File, memory: &[u8], globals: &[i32], hot: &[u32]) -> io::Result<()> {
     write_sparse(file, memory)?;
     file.seek(SeekFrom::Start(memory.len() as u64))?;
     file.write_all(IMAGE_FORMAT)?;
     for global in globals {
         file.write_all(&global.to_le_bytes())?;
     }
+    for page in hot {
+        file.write_all(&page.to_le_bytes())?;
+    }
+    file.write_all(&(hot.len() as u64).to_le_bytes())?;
     file.write_all(&(globals.len() as u64).to_le_bytes())?;
     file.write_all(&(memory.len() as u64).to_le_bytes())
 }
@@ -212,24 +226,29 @@ fn image_of(path: &Path) -> Option<Image> {
         Some(u64::from_le_bytes(bytes))
     };
     let memory = number(&mut file, len.checked_sub(8)?)?;
-    let count = number(&mut file, len.checked_sub(16)?)?;
+    let globals = number(&mut file, len.checked_sub(16)?)?;
+    let hot = number(&mut file, len.checked_sub(24)?)?;
     let rest = len.checked_sub(memory)?;
-    if count > 16 || rest != 24 + 4 * count || number(&mut file, memory)? != u64::from_le_bytes(*IMAGE_FORMAT) {
+    let fits = globals <= 16 && hot <= memory / PAGE as u64 && rest == 32 + 4 * (globals + hot);
+    if !fits || number(&mut file, memory)? != u64::from_le_bytes(*IMAGE_FORMAT) {
         return None;
     }
-    let mut globals = Vec::new();
-    for _ in 0..count {
-        let mut bytes = [0; 4];
-        file.read_exact(&mut bytes).ok()?;
-        globals.push(i32::from_le_bytes(bytes));
-    }
-    Image::new(file, usize::try_from(memory).ok()?, globals).ok()
+    let mut words = Vec::new();
+    (&file).take(4 * (globals + hot)).read_to_end(&mut words).ok()?;
+    let mut words = words.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]));
+    let globals = words.by_ref().take(usize::try_from(globals).ok()?).map(u32::cast_signed).collect();
+    let (memory, hot) = (usize::try_from(memory).ok()?, words.collect::<Vec<_>>());
+    let inside = hot.iter().all(|&page| (page as usize) < memory / PAGE);
+    let image = Image::new(file, memory, globals).ok()?;
+    inside.then(|| image.heated(hot))
 }
 
 /// The state of one process.
 pub(super) struct Runtime {
     kits: [OnceLock<std::result::Result<Kit, Error>>; 2],
     pub threads: Threads,
+    /// Steps under way in the background; others wait without an instance.
+    pub permits: Semaphore,
 }
 
 impl Runtime {
@@ -241,7 +260,11 @@ impl Runtime {
         match &*current {
             Some((owner, runtime)) if *owner == pid => Arc::clone(runtime),
             _ => {
-                let runtime = Arc::new(Self { kits: Default::default(), threads: Threads::default() });
+                let runtime = Arc::new(Self {
+                    kits: Default::default(),
+                    threads: Threads::default(),
+                    permits: Semaphore::new(LANES * exec::cores()),
+                });
                 // After a fork the parent's runtime is left as it is: its threads are gone, its locks are unknown.
                 std::mem::forget(current.replace((pid, Arc::clone(&runtime))));
                 runtime

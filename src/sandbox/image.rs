@@ -18,6 +18,8 @@ pub(super) struct Image {
     view: Mapping,
     /// Values of the globals `global-0`, `global-1`, ...
     pub globals: Vec<i32>,
+    /// Pages that most programs write.
+    pub hot: Vec<u32>,
 }
 
 impl Image {
@@ -30,7 +32,7 @@ impl Image {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "an image is shorter than it says"));
         }
         let view = Mapping::of_file(&file, len)?;
-        Ok(Self { file, view, globals })
+        Ok(Self { file, view, globals, hot: Vec::new() })
     }
 
     /// An image that lives as long as this process.
@@ -39,6 +41,11 @@ impl Image {
         write_sparse(&mut file, memory)?;
         file.set_len(len as u64)?;
         Self::new(file, len, globals)
+    }
+
+    /// The same, with pages that most programs write.
+    pub fn heated(self, hot: Vec<u32>) -> Self {
+        Self { hot, ..self }
     }
 
     /// The memory.
@@ -50,6 +57,19 @@ impl Image {
     pub fn page(&self, page: usize) -> &[u8] {
         self.bytes().get(page * PAGE..(page + 1) * PAGE).unwrap_or(&[0; PAGE])
     }
+}
+
+/// Gives pages of a mapping their own memory ahead of their use, so that no program waits for it. Without success, and
+/// where the kernel cannot do it, they get it when they are written.
+pub(super) fn populate(start: *mut u8, pages: std::ops::Range<usize>) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the pages lie inside an instance's memory, and their content stays as it is.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::madvise(start.add(pages.start * PAGE).cast(), pages.len() * PAGE, libc::MADV_POPULATE_WRITE);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, pages);
 }
 
 /// Writes what is not zero, page by page, from the file's start.

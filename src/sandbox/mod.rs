@@ -148,12 +148,20 @@ pub fn block_on<T>(future: impl Future<Output = T>, watch: impl FnMut()) -> T {
     exec::block_on(future, watch)
 }
 
-/// Runs a future on the sandbox's threads and passes its result on there.
+/// Runs a step on the sandbox's threads and passes its result on there. Only so many are under way at a time.
 pub fn spawn<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
     done: impl FnOnce(T) + Send + 'static,
 ) {
-    Runtime::get().threads.spawn(async move { done(future.await) }).detach();
+    let runtime = Runtime::get();
+    let inside = Arc::clone(&runtime);
+    let work = async move {
+        let permit = inside.permits.acquire().await;
+        let result = future.await;
+        drop(permit);
+        done(result);
+    };
+    runtime.threads.spawn(work).detach();
 }
 
 /// Runs programs, each in an instance that is like new. Cheap to clone; usable from any thread and after a fork.

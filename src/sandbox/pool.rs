@@ -3,7 +3,6 @@
 use super::Environment;
 use super::dirty::Tracking;
 use super::engine::{Kit, Runtime};
-use super::exec::cores;
 use super::limits::Limits;
 use super::pages::State;
 use super::slot::{Origin, Slot, Spent};
@@ -14,6 +13,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Unused instances that are kept ready for `fresh` runs.
 const SPARES: usize = 4;
+/// Instances that are kept for later programs: enough for the sessions of a group.
+const MOST_IDLE: usize = 32;
 /// One in so many resets is checked against the master image, page by private page.
 const SAMPLE: u64 = 256;
 /// One in so many of these checks compares the whole memory.
@@ -161,7 +162,7 @@ impl Pool {
         match state {
             Ok(()) => {
                 let mut idle = lock(&self.idle[way as usize]);
-                if idle.len() < cores() * 4 {
+                if idle.len() < MOST_IDLE {
                     idle.push(slot);
                     return;
                 }

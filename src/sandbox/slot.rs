@@ -3,7 +3,7 @@
 use super::abi::{self, GuestFault};
 use super::dirty::{Tracker, Tracking};
 use super::host::{EPOCH_S, Host, Stop, World};
-use super::image::{Image, PAGE};
+use super::image::{Image, PAGE, populate};
 use super::limits::{Limits, MOST_FUEL};
 use super::meter::{Meter, Metered};
 use super::outcome::{Fault, FaultKind, Outcome};
@@ -147,8 +147,13 @@ impl Slot {
         if !image.globals.is_empty() {
             slot.set_globals(&Arc::clone(image).globals)?;
         }
+        for &page in &image.hot {
+            slot.written.insert(page as usize..page as usize + 1);
+        }
+        let start = memory.data_ptr(&slot.store);
+        slot.written.runs().for_each(|run| populate(start, run));
         if let Some(way) = tracking {
-            let (start, len) = (memory.data_ptr(&slot.store), image.bytes().len());
+            let len = image.bytes().len();
             slot.tracker = Some(Tracker::new(way, start, len)?);
         }
         Ok(slot)
