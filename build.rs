@@ -52,6 +52,12 @@ mod guest {
             let packed = zstd::bulk::compress(&bytes, LEVEL).map_err(|error| format!("zstd: {error}"))?;
             fs::write(out.join(name), packed).map_err(|error| format!("{}: {error}", out.display()))?;
         }
+        // How the image is made decides addresses and fuel as much as the guest does.
+        for file in ["engine.rs", "host.rs", "slot.rs"] {
+            let path = root.join("src/sandbox").join(file);
+            println!("cargo::rerun-if-changed={}", path.display());
+            hash.update(fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?);
+        }
         let hash = hash.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
         println!("cargo::rustc-env=MENTOR_GUEST_SHA256={hash}");
         Ok(())

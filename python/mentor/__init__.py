@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mentor import errors, tools
     from mentor._core import __version__
     from mentor.explain import Explanation
-    from mentor.sandbox import Fault, Limits, Outcome, Sandbox, Session
+    from mentor.sandbox import Fault, Limits, Outcome, Sandbox, SavedState, Session
     from mentor.score import (
         DenseReward,
         PublishedReward,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "__version__": "mentor._core",
-    **dict.fromkeys(("Fault", "Limits", "Outcome", "Sandbox", "Session"), "mentor.sandbox"),
+    **dict.fromkeys(("Fault", "Limits", "Outcome", "Sandbox", "SavedState", "Session"), "mentor.sandbox"),
     **dict.fromkeys(
         (
             "DenseReward",
@@ -61,6 +61,7 @@ __all__ = [
     "Reference",
     "ReferenceCall",
     "Sandbox",
+    "SavedState",
     "Score",
     "ScoreBatch",
     "Session",

@@ -74,6 +74,7 @@ mod elsewhere {
 #[allow(unsafe_code)]
 mod linux {
     use super::{PAGE, Range, Tracking};
+    use crate::sandbox::image::unnamed_file;
     use std::fs::File;
     use std::io;
     use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -268,7 +269,7 @@ mod linux {
         const PAGES: usize = 64;
         let test = || -> io::Result<bool> {
             use std::io::Write as _;
-            let mut file = tempfile::tempfile()?;
+            let mut file = unnamed_file()?;
             file.write_all(&[7; PAGES * PAGE])?;
             // SAFETY: a new private mapping, unmapped below; the writes stay inside it.
             unsafe {

@@ -37,7 +37,7 @@ impl Image {
 
     /// An image that lives as long as this process.
     pub fn anonymous(memory: &[u8], len: usize, globals: Vec<i32>) -> io::Result<Self> {
-        let mut file = tempfile::tempfile()?;
+        let mut file = unnamed_file()?;
         write_sparse(&mut file, memory)?;
         file.set_len(len as u64)?;
         Self::new(file, len, globals)
@@ -70,6 +70,23 @@ pub(super) fn populate(start: *mut u8, pages: std::ops::Range<usize>) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (start, pages);
+}
+
+/// A file without a name: in memory where the kernel has such, else in the folder for temporary files.
+pub(super) fn unnamed_file() -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::fd::FromRawFd as _;
+        // SAFETY: the name is a C string; the descriptor is new and has no other owner.
+        #[allow(unsafe_code)]
+        unsafe {
+            let descriptor = libc::memfd_create(c"mentor".as_ptr(), libc::MFD_CLOEXEC);
+            if descriptor >= 0 {
+                return Ok(File::from_raw_fd(descriptor));
+            }
+        }
+    }
+    tempfile::tempfile()
 }
 
 /// Writes what is not zero, page by page, from the file's start.

@@ -11,7 +11,7 @@ pub const MAX_MEMORY_MB: u32 = 4096;
 /// Limits of one run; each has a fault kind of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Wall-clock time, milliseconds, kept to about 10 ms. Default 10,000. Fault: `timeout`.
+    /// Time on a thread, milliseconds, kept to about 10 ms. Default 10,000. Fault: `timeout`.
     pub timeout_ms: u64,
     /// Linear memory of the guest, the interpreter's own included, MB (2^20 bytes). Default 256. Fault: `memory_limit`.
     pub memory_mb: u32,

@@ -129,7 +129,9 @@ impl From<Step> for Program {
 pub fn prepare(metered: bool) -> Result<(), Error> {
     let runtime = Runtime::get();
     let kit = runtime.kit(metered)?;
-    kit.pool.retire(&runtime, metered, None);
+    if Tracking::available().is_empty() {
+        kit.pool.retire(&runtime, metered, None);
+    }
     Ok(())
 }
 

@@ -87,7 +87,8 @@ pub struct Outcome {
     pub wall_ms: f64,
     /// Output was dropped at the limit.
     pub truncated: bool,
-    /// The same program, seed, limits and guest give the same outcome; false where the wall clock decided.
+    /// The same program, seed, limits and guest give the same outcome; false after a timeout, a cancellation, or where the
+    /// native stack was exhausted.
     pub reproducible: bool,
 }
 

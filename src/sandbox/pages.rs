@@ -60,7 +60,7 @@ pub struct State {
     pub(super) size: usize,
     pub(super) globals: Vec<i32>,
     pub(super) world: World,
-    /// Bytes of output that the runs so far may still print: part of the guest's own settings.
+    /// The largest value, in bytes of JSON, that the guest was told.
     pub(super) max_value: u32,
 }
 

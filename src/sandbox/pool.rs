@@ -8,6 +8,7 @@ use super::pages::State;
 use super::slot::{Origin, Slot, Spent};
 use crate::error::Error;
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -106,7 +107,8 @@ struct States {
     known: HashMap<Start, (Arc<State>, u64)>,
     bytes: usize,
     clock: u64,
-    seen: HashSet<Start>,
+    seen: HashSet<u64>,
+    hasher: RandomState,
 }
 
 /// The instances and states of one engine.
@@ -226,7 +228,8 @@ impl Pool {
         if states.seen.len() >= MOST_SEEN {
             states.seen.clear();
         }
-        !states.seen.insert(start.clone())
+        let hash = states.hasher.hash_one(start);
+        !states.seen.insert(hash)
     }
 
     /// Keeps a state; the longest unused ones make room.

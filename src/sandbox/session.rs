@@ -9,7 +9,7 @@ use super::{Sandbox, Step, milliseconds};
 use crate::error::Error;
 use async_lock::{Mutex, MutexGuard};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// An instance that keeps its globals. Steps from several threads take turns.
@@ -55,6 +55,9 @@ impl Session {
     pub async fn step(&self, step: &Step, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
         let began = Instant::now();
         let mut place = self.enter().await?;
+        if cancel.load(Ordering::Relaxed) {
+            return Err(Error::Sandbox("the step was cancelled before it began".to_owned()));
+        }
         let slot = &mut self.live(&mut place).await?.slot;
         let mut outcome = slot.act(step.action(), &self.sandbox.limits, cancel).await;
         outcome.wall_ms = milliseconds(began);

@@ -25,6 +25,8 @@ const HEADROOM: u32 = 8 << 20;
 const IMMORTAL: u32 = 5 << 28;
 /// More references than any object of the guest has: what looks like it is no count.
 const MANY_REFERENCES: u32 = 1 << 20;
+/// More than any start takes, on any machine.
+const START: Duration = Duration::from_secs(600);
 /// How often the usual ways are gone once the heap is in order.
 const REHEARSALS: usize = 4;
 /// Alignment that the guest's allocator is asked for strings.
@@ -109,7 +111,7 @@ impl Slot {
         if metered {
             store.set_fuel(MOST_FUEL)?;
         }
-        meter.start(Duration::from_secs(60), &Arc::default());
+        meter.start(START, &Arc::default());
         let instance = pre.instantiate_async(&mut store).await?;
         let missing = |what: &str| format_err!("the guest exports no {what}: it was built from another guest/wit");
         let memory = instance.get_memory(&mut store, "memory").ok_or_else(|| missing("memory"))?;
@@ -202,7 +204,7 @@ impl Slot {
     /// Calls a function of the guest that takes nothing and gives nothing.
     pub async fn guest(&mut self, name: &str) -> Result<()> {
         self.store.data_mut().output_left = 1 << 16;
-        self.meter.start(Duration::from_secs(60), &Arc::default());
+        self.meter.start(START, &Arc::default());
         let function = self.instance.get_typed_func::<(), ()>(&mut self.store, name)?;
         let after = self.instance.get_typed_func::<(), ()>(&mut self.store, &format!("post-{name}"))?;
         if let Err(error) = function.call_async(&mut self.store, ()).await {
@@ -240,7 +242,8 @@ impl Slot {
     pub async fn start(&mut self, origin: Origin, limits: &Limits) -> Result<()> {
         self.store.data_mut().world = World { epoch_s: origin.epoch_s, random: origin.seed, ..World::default() };
         self.max_value = u32::try_from(limits.output_bytes()).unwrap_or(u32::MAX);
-        self.meter.start(limits.timeout(), &Arc::default());
+        // The host's own work: no limit of a program may stop it.
+        self.meter.start(START, &Arc::default());
         self.admit(limits);
         let (store, start, after) = (&mut self.store, &self.start, &self.after_start);
         let seed = (origin.seed, self.max_value);
@@ -377,6 +380,7 @@ impl Slot {
             (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Trap, "cancelled by the host"),
             (Some(Stop::Exit), _) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),
             (None, Some(Trap::OutOfFuel)) => out_of_fuel(limits),
+            (None, Some(Trap::StackOverflow)) => Fault::new(FaultKind::Trap, Trap::StackOverflow.to_string()),
             _ if host.memory_denied => memory_limit(limits),
             (None, Some(trap)) => Fault::new(FaultKind::Trap, trap.to_string()),
             (None, None) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),
@@ -516,7 +520,7 @@ fn output_limit(limits: &Limits) -> Fault {
 }
 
 fn ended(kind: FaultKind) -> Outcome {
-    let message = format!("this session ended with an earlier fault ({kind}); start a new one");
+    let message = format!("this session ended with an earlier fault ({kind}); rebuild it, or start a new one");
     Outcome {
         stdout: String::new(),
         stderr: String::new(),

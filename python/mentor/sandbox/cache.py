@@ -45,7 +45,8 @@ class OutcomeCache:
 
     def put(self, key: bytes, outcome: Outcome) -> None:
         """Keep an outcome, if it would be the same again."""
-        size = 1024 + len(outcome.stdout) + len(outcome.stderr) + 2 * len(outcome.value_repr or "")
+        value = outcome.value_repr or repr(outcome.value)
+        size = 1024 + len(outcome.stdout) + len(outcome.stderr) + 2 * len(value)
         if not outcome.reproducible or size > self.limit:
             return
         kept = replace(outcome, value=copy.deepcopy(outcome.value))

@@ -30,7 +30,7 @@ class Limits:
     """What one run may use; each limit has its own kind of fault.
 
     Attributes:
-        timeout_ms: Wall-clock milliseconds, kept to about 10 ms. Fault ``timeout``.
+        timeout_ms: Milliseconds on a thread, kept to about 10 ms; waiting for one does not count. Fault ``timeout``.
         memory_mb: Memory of the guest in MB (2**20 bytes), about 30 MB of it the interpreter's own; at least 48.
             Fault ``memory_limit``.
         output_kb: KB (2**10 bytes) of stdout and stderr together, and of the value as JSON. Faults ``output_limit``
@@ -94,8 +94,8 @@ class Outcome:
         fuel: WebAssembly operations used; ``None`` unless the limits set a budget.
         wall_ms: Milliseconds from the start of the run to its end.
         truncated: Output was dropped at the limit.
-        reproducible: The same program, seed, limits and guest give the same outcome; false where the wall clock
-            decided.
+        reproducible: The same program, seed, limits and guest give the same outcome; false after a timeout, a
+            cancellation, or where the native stack was exhausted.
     """
 
     stdout: str = ""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import Any, TypeAlias
@@ -129,7 +131,7 @@ class Sandbox:
         Args:
             code: Python source. The value of its last expression, if it ends with one, is the outcome's value.
             env: Python source that runs first in the same namespace, such as definitions that the program uses. The
-                state after it is kept, so that the next run with the same `env` starts from there.
+                state after it is kept when it comes again; later runs with the same `env` start from there.
             filename: What tracebacks call the program.
 
         Returns:
@@ -228,7 +230,8 @@ class Sandbox:
         """Run programs as they come, and give the outcomes in order.
 
         Programs are taken from `codes` only as outcomes are taken from here: at most `pending` are under way or wait to
-        be fetched, however many there are. Closing the generator stops what still runs.
+        be fetched, however many there are. Closing the generator stops what still runs. Kept outcomes (`cache_mb`) are
+        not used here.
 
         Args:
             codes: The programs; may be endless.
@@ -381,7 +384,8 @@ class Sandbox:
             for key, outcome in zip(missing, self._batch(list(missing.values()), env, progress), strict=True):
                 cache.put(key, outcome)
                 known[key] = outcome
-        return [known[key] for key in keys]
+        # Equal programs share an outcome, but not its value.
+        return [replace(known[key], value=copy.deepcopy(known[key].value)) for key in keys]
 
     async def _later(self, step: _core._Step, env: tuple[str, str] | None) -> Outcome:
         key = None
