@@ -224,7 +224,7 @@ fn every_changed_byte_is_merged_validly_or_refused() {
             changed[at] = value;
             match merge(&changed, INTERFACE) {
                 Ok(merged) => {
-                    let valid = wasmparser::Validator::new().validate_all(&merged.wasm);
+                    let valid = wasmparser::Validator::new().validate_all(&merged.wasm).map(|_| ());
                     assert!(valid.is_ok(), "byte {at} as {value}: {valid:?}");
                 }
                 Err(_) => refused += 1,
