@@ -291,7 +291,7 @@ def cached(folder: Path) -> tuple[str, bool]:
 
 
 def the_file(folder: Path) -> Path:
-    (file,) = (path for path in folder.rglob("*") if path.is_file())
+    (file,) = folder.glob("*.cwasm")
     return file
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "__version__",
     "detect_format",
     "judge",
+    "sandbox_check",
     "sandbox_is_compiled",
     "sandbox_isolations",
     "sandbox_prepare",
@@ -235,6 +236,9 @@ def sandbox_is_compiled(metered: bool) -> bool:
 
 def sandbox_stats(metered: bool) -> dict[str, int]:
     """What happened to the instances of this process so far."""
+
+def sandbox_check(metered: bool, whole: bool) -> tuple[int, int]:
+    """Compares the instances that wait to be used again with the master image: how many there are, how many differ."""
 
 def sandbox_isolations() -> list[str]:
     """Isolations that this machine can do, the default first."""

@@ -18,6 +18,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(sandbox_prepare, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox_is_compiled, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox_stats, module)?)?;
+    module.add_function(wrap_pyfunction!(sandbox_check, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox_isolations, module)?)
 }
 
@@ -120,6 +121,12 @@ fn sandbox_stats(py: Python<'_>, metered: bool) -> PyResult<Bound<'_, PyDict>> {
         dict.set_item(name, value)?;
     }
     Ok(dict)
+}
+
+/// Compares the instances that wait to be used again with the master image: how many there are, and how many differ.
+#[pyfunction]
+fn sandbox_check(py: Python<'_>, metered: bool, whole: bool) -> PyResult<(usize, usize)> {
+    py.detach(|| sandbox::check_idle(metered, whole)).map_err(|error| raise(py, &error))
 }
 
 /// Isolations that this machine can do, the default first.

@@ -148,3 +148,7 @@ mod tests {
         assert_eq!(string(&memory(), 20, 2).unwrap(), ("\"".to_owned(), false));
     }
 }
+
+#[cfg(test)]
+#[path = "abi_tests.rs"]
+mod properties;

@@ -289,3 +289,7 @@ impl Runtime {
         cache::path(&code_name(&engine)).is_some_and(|path| path.exists())
     }
 }
+
+#[cfg(test)]
+#[path = "engine_tests.rs"]
+mod tests;

@@ -145,6 +145,12 @@ pub fn stats(metered: bool) -> Result<Stats, Error> {
     Ok(Runtime::get().kit(metered)?.pool.stats())
 }
 
+/// Compares the instances of this process that wait to be used again with the master image: memory, `whole` or only the
+/// pages that were ever written, and globals. How many there are, and how many differ, which should always be none.
+pub fn check_idle(metered: bool, whole: bool) -> Result<(usize, usize), Error> {
+    Ok(Runtime::get().kit(metered)?.pool.check_idle(whole))
+}
+
 /// Runs a future on this thread, which may belong to anybody; `watch` is called every 50 ms.
 pub fn block_on<T>(future: impl Future<Output = T>, watch: impl FnMut()) -> T {
     exec::block_on(future, watch)

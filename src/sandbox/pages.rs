@@ -106,3 +106,7 @@ mod tests {
         assert_eq!(set.len(), 3 + 67 + 1);
     }
 }
+
+#[cfg(test)]
+#[path = "pages_tests.rs"]
+mod properties;

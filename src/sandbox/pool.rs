@@ -189,6 +189,18 @@ impl Pool {
         slot.check(number.is_multiple_of(WHOLE))
     }
 
+    /// Compares the instances that wait to be used again with the master image: how many there are, how many differ.
+    pub fn check_idle(&self, whole: bool) -> (usize, usize) {
+        let (mut checked, mut differing) = (0, 0);
+        for slots in &self.idle {
+            for slot in lock(slots).iter_mut() {
+                checked += 1;
+                differing += usize::from(slot.check(whole).is_err());
+            }
+        }
+        (checked, differing)
+    }
+
     /// Drops a used instance and makes new ones, in the background.
     pub fn retire(&self, runtime: &Arc<Runtime>, metered: bool, used: Option<Slot>) {
         let filling = self.filling.swap(true, Ordering::AcqRel);

@@ -569,3 +569,7 @@ fn translate_fault(fault: GuestFault, limits: &Limits) -> Fault {
 fn text(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
+
+#[cfg(test)]
+#[path = "slot_tests.rs"]
+mod tests;

@@ -53,8 +53,9 @@ def folder(compiled: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def the_file(folder: Path) -> Path:
-    (file,) = (path for path in folder.rglob("*") if path.is_file() and path.stat().st_size > 1_000_000)
+def the_file(folder: Path, kind: str = "cwasm") -> Path:
+    """The compiled guest, or the ``image`` of its memory."""
+    (file,) = folder.glob(f"guest-*.{kind}")
     return file
 
 
@@ -84,7 +85,7 @@ def write(file: Path, content: bytes) -> None:
 
 
 def rename(file: Path) -> None:
-    file.rename(file.with_name("guest-" + "0" * 24 + ".cwasm"))
+    file.rename(file.with_name("other-" + "0" * 24 + file.suffix))
 
 
 def replace_by_link_to_nowhere(file: Path) -> None:
@@ -137,13 +138,25 @@ def test_a_damaged_file_is_not_loaded(folder: Path, damage: str) -> None:
     assert out == "42 x False\n"
 
 
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_image_is_not_used(folder: Path, damage: str) -> None:
+    """The master image is made again, the same as before."""
+    image = the_file(folder, "image")
+    content = image.read_bytes()
+    DAMAGES[damage](image)
+    out, _ = start(folder)
+    assert out.startswith("42 x")
+    if damage not in ("mode-of-the-folder", "folder-in-place-of-it"):
+        assert the_file(folder, "image").read_bytes() == content
+
+
 def test_two_files_that_changed_places(folder: Path) -> None:
     """The guest that counts fuel under the other's name."""
     environment = {**os.environ, "MENTOR_CACHE_DIR": str(folder)}
     plain = the_file(folder)
     script = "import mentor\nassert mentor.Sandbox(limits=mentor.Limits(fuel=10**10)).run('1').ok"
     subprocess.run([sys.executable, "-c", script], check=True, env=environment, timeout=90)
-    (metered,) = (file for file in folder.iterdir() if file != plain and file.is_file())
+    (metered,) = (file for file in folder.glob("*.cwasm") if file != plain)
     middle = folder / "middle"
     plain.rename(middle)
     metered.rename(plain)

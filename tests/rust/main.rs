@@ -6,6 +6,8 @@ mod exploits;
 mod format_properties;
 mod formats;
 #[cfg(feature = "sandbox")]
+mod merge;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod score;
 mod toolrl;

@@ -35,7 +35,7 @@ def as_call(name: str, arguments: str | Mapping[str, Any], where: str = "") -> t
             raise TypeError(f"{where}arguments must be a mapping or JSON text, not {type(arguments).__name__}")
         try:
             arguments = json.dumps(dict(arguments), allow_nan=False)
-        except (ValueError, RecursionError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise TypeError(f"{where}the arguments are no JSON: {error}") from error
     return (as_source(f"{where}name", name), as_source(f"{where}arguments", arguments), None)
 

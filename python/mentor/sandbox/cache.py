@@ -11,7 +11,7 @@ from dataclasses import replace
 from mentor import _core
 from mentor.sandbox.outcome import Limits, Outcome
 
-__all__ = ["OutcomeCache"]
+__all__ = ["OutcomeCache", "copied"]
 
 
 class OutcomeCache:
@@ -40,8 +40,7 @@ class OutcomeCache:
                 return None
             self._known.move_to_end(key)
             outcome = self._known[key][0]
-        # A caller may change the value it gets.
-        return replace(outcome, value=copy.deepcopy(outcome.value))
+        return copied(outcome)
 
     def put(self, key: bytes, outcome: Outcome) -> None:
         """Keep an outcome, if it would be the same again."""
@@ -49,9 +48,14 @@ class OutcomeCache:
         size = 1024 + len(outcome.stdout) + len(outcome.stderr) + 2 * len(value)
         if not outcome.reproducible or size > self.limit:
             return
-        kept = replace(outcome, value=copy.deepcopy(outcome.value))
+        kept = copied(outcome)
         with self._lock:
             self._size += size - self._known.pop(key, (None, 0))[1]
             self._known[key] = (kept, size)
             while self._size > self.limit:
                 self._size -= self._known.popitem(last=False)[1][1]
+
+
+def copied(outcome: Outcome) -> Outcome:
+    """The same with a value of its own, which its caller may change."""
+    return replace(outcome, value=copy.deepcopy(outcome.value))

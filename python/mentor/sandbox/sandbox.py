@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from queue import SimpleQueue
 from typing import Any, TypeAlias
@@ -16,7 +14,7 @@ from typing import Any, TypeAlias
 from mentor import _core
 from mentor.errors import BuildError, InputError
 from mentor.sandbox.arguments import as_call, as_environment, as_source, check_whole, wait_for
-from mentor.sandbox.cache import OutcomeCache
+from mentor.sandbox.cache import OutcomeCache, copied
 from mentor.sandbox.outcome import Limits, Outcome, read_outcome
 from mentor.sandbox.session import SavedState, Session, core_state
 
@@ -384,8 +382,9 @@ class Sandbox:
             for key, outcome in zip(missing, self._batch(list(missing.values()), env, progress), strict=True):
                 cache.put(key, outcome)
                 known[key] = outcome
-        # Equal programs share an outcome, but not its value.
-        return [replace(known[key], value=copy.deepcopy(known[key].value)) for key in keys]
+        # Whoever changes the value of one does not change that of another.
+        again = Counter(keys)
+        return [known[key] if again[key] == 1 else copied(known[key]) for key in keys]
 
     async def _later(self, step: _core._Step, env: tuple[str, str] | None) -> Outcome:
         key = None

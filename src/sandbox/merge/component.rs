@@ -75,7 +75,9 @@ pub fn parse(bytes: &[u8]) -> Result<Parts<'_>, MergeError> {
             }
             Payload::End(_) => depth -= 1,
             Payload::ModuleSection { unchecked_range, .. } if depth == 1 => {
-                parts.modules.push(&bytes[unchecked_range]);
+                // Of a component that was cut off it leads beyond the end.
+                let module = bytes.get(unchecked_range).ok_or_else(|| MergeError::new("a module is cut off"))?;
+                parts.modules.push(module);
                 parts.instance_of.push(None);
             }
             payload if depth == 1 => parts.section(payload)?,

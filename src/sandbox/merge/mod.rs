@@ -51,9 +51,11 @@ impl From<wasmparser::BinaryReaderError> for MergeError {
 /// Links a component whose functions all belong to one exported interface, such as `mentor:guest/runner@0.1.0`.
 ///
 /// # Errors
-/// The component has state that could not be reset: a start function, a table that changes, passive segments, more or
-/// other written globals than a stack pointer and its like; or it uses what this linker does not know.
+/// It is no valid component; it has state that could not be reset: a start function, a table that changes, passive
+/// segments, more or other written globals than a stack pointer and its like; or it uses what this linker does not know.
 pub fn merge(component: &[u8], interface: &str) -> Result<Merged, MergeError> {
+    // What follows relies on it: each index leads somewhere.
+    wasmparser::Validator::new().validate_all(component)?;
     let parts = component::parse(component)?;
     let modules =
         parts.modules.iter().enumerate().map(|(at, bytes)| module::parse(at, bytes)).collect::<Result<Vec<_>, _>>()?;
