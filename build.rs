@@ -53,7 +53,7 @@ mod guest {
             fs::write(out.join(name), packed).map_err(|error| format!("{}: {error}", out.display()))?;
         }
         // How the image is made decides addresses and fuel as much as the guest does.
-        for file in ["engine.rs", "host.rs", "slot.rs"] {
+        for file in ["engine.rs", "host.rs", "rehearsal.rs", "slot.rs"] {
             let path = root.join("src/sandbox").join(file);
             println!("cargo::rerun-if-changed={}", path.display());
             hash.update(fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?);

@@ -193,9 +193,10 @@ impl Sandbox {
         py: Python<'py>,
         steps: Vec<RawStep>,
         env: Option<(String, String)>,
-        progress: Option<Py<PyAny>>,
+        progress: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let total = steps.len();
+        let progress = progress.map(|progress| progress.clone().unbind());
         let env = environment(env);
         let programs = steps.into_iter().map(|step| Program { env: env.clone(), step: step.into() }).collect();
         let (done, cancel) = (Arc::new(AtomicUsize::new(0)), Arc::default());

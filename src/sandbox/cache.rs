@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use xxhash_rust::xxh3::Xxh3;
 
-const DIGEST: u64 = 16;
+const DIGEST: usize = 16;
 const BLOCK: usize = 1 << 20;
 
 /// The cache folder: `MENTOR_CACHE_DIR`, else `mentor-rs` in the user's cache folder.
@@ -30,9 +30,9 @@ pub(super) fn open(path: &Path) -> Option<(File, u64)> {
         return None;
     }
     let mut file = File::open(path).ok()?;
-    let len = file.metadata().ok()?.len().checked_sub(DIGEST)?;
+    let len = file.metadata().ok()?.len().checked_sub(DIGEST as u64)?;
     let found = digest(&mut (&file).take(len)).ok()?;
-    let mut digest = [0; DIGEST as usize];
+    let mut digest = [0; DIGEST];
     file.read_exact(&mut digest).ok()?;
     (found == digest).then_some((file, len))
 }
@@ -54,7 +54,7 @@ pub(super) fn store(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>
 }
 
 /// Against damage, not against enemies: those are kept out by the folder's mode.
-fn digest(from: &mut impl Read) -> io::Result<[u8; DIGEST as usize]> {
+fn digest(from: &mut impl Read) -> io::Result<[u8; DIGEST]> {
     let mut hash = Xxh3::new();
     let mut block = vec![0; BLOCK];
     loop {

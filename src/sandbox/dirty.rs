@@ -131,7 +131,7 @@ mod linux {
 
     #[repr(C)]
     struct Api {
-        api: u64,
+        version: u64,
         features: u64,
         ioctls: u64,
     }
@@ -229,8 +229,9 @@ mod linux {
                 };
                 let found = ioctl(&self.pagemap, PAGEMAP_SCAN, &mut arguments)?;
                 for region in &self.regions[..found] {
-                    let page = |address: u64| (address - self.start) as usize / PAGE;
-                    pages.push(page(region.start)..page(region.end));
+                    let page = |address: u64| usize::try_from((address - self.start) / PAGE as u64);
+                    let inside = |_| io::Error::other("PAGEMAP_SCAN names a page beyond the memory");
+                    pages.push(page(region.start).map_err(inside)?..page(region.end).map_err(inside)?);
                 }
                 if arguments.walk_end <= at {
                     return Err(io::Error::other("PAGEMAP_SCAN does not move on"));
@@ -252,7 +253,7 @@ mod linux {
         // SAFETY: a descriptor that was just made, and that nobody else owns.
         let descriptor = unsafe { OwnedFd::from_raw_fd(descriptor) };
         let features = UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED;
-        ioctl(&descriptor, UFFDIO_API, &mut Api { api: UFFD_API, features, ioctls: 0 })?;
+        ioctl(&descriptor, UFFDIO_API, &mut Api { version: UFFD_API, features, ioctls: 0 })?;
         let mut register = Register { start, len, mode: UFFDIO_REGISTER_MODE_WP, ioctls: 0 };
         ioctl(&descriptor, UFFDIO_REGISTER, &mut register)?;
         protect(&descriptor, start, len)?;
@@ -270,7 +271,7 @@ mod linux {
         let test = || -> io::Result<bool> {
             use std::io::Write as _;
             let mut file = unnamed_file()?;
-            file.write_all(&[7; PAGES * PAGE])?;
+            file.write_all(&vec![7; PAGES * PAGE])?;
             // SAFETY: a new private mapping, unmapped below; the writes stay inside it.
             unsafe {
                 let protection = libc::PROT_READ | libc::PROT_WRITE;

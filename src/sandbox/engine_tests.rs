@@ -3,8 +3,8 @@
 use super::*;
 
 const GLOBALS: [i32; 2] = [i32::MIN, 77];
-/// Length of the memory, number of globals, the globals, the format.
-const TRAILER: usize = 8 + 8 + 4 * GLOBALS.len() + 8;
+/// Length of the memory, numbers of globals and of hot pages, the globals, the format.
+const TRAILER: usize = 8 + 8 + 8 + 4 * GLOBALS.len() + 8;
 
 fn memory() -> Vec<u8> {
     (0..2 << 16).map(|at| u8::try_from(at / 7 % 251).expect("small")).collect()
@@ -14,7 +14,7 @@ fn memory() -> Vec<u8> {
 fn stored() -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("cache").join("x.image");
-    cache::store(&path, |file| write_image(file, &memory(), &GLOBALS)).expect("it can be written");
+    cache::store(&path, |file| write_image(file, &memory(), &GLOBALS, &[])).expect("it can be written");
     (folder, path)
 }
 
@@ -61,7 +61,7 @@ fn a_header_that_cannot_be_right_is_refused_though_its_digest_fits() {
             assert_eq!(image_of(&path).is_some(), is_global, "byte {}", at - header);
         }
     }
-    for at in [whole.len() - 8, whole.len() - 16] {
+    for at in [whole.len() - 8, whole.len() - 16, whole.len() - 24] {
         for number in [0, 1, 2, 16, 17, u64::MAX, 1 << 63, whole.len() as u64, header as u64 + 1, u64::MAX - 15] {
             let mut damaged = whole.to_vec();
             let same = damaged[at..at + 8] == number.to_le_bytes();

@@ -14,6 +14,7 @@ pub mod cache;
 mod dirty;
 mod engine;
 mod exec;
+mod faults;
 mod host;
 mod image;
 mod limits;
@@ -22,6 +23,7 @@ mod meter;
 mod outcome;
 mod pages;
 mod pool;
+mod rehearsal;
 mod session;
 mod slot;
 mod stack;
@@ -199,6 +201,7 @@ impl Sandbox {
     }
 
     /// The same with the guest's clock starting at that time, seconds since 1970.
+    #[must_use]
     pub fn clocked(mut self, epoch_s: u64) -> Self {
         self.origin.epoch_s = epoch_s;
         self
@@ -262,7 +265,7 @@ impl Sandbox {
             }
         }
         if self.isolation != Isolation::Fresh && kit.pool.is_worth_saving(&start) {
-            let state = lease.slot.save().map_err(failed)?;
+            let state = lease.slot.save();
             kit.pool.keep(start, state);
         }
         Ok((lease, None))

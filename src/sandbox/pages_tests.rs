@@ -16,7 +16,8 @@ fn changes(pages: usize) -> impl Strategy<Value = Vec<(usize, usize, u8)>> {
 }
 
 fn image() -> (Vec<u8>, Image) {
-    let bytes: Vec<u8> = (0..PAGES * PAGE).map(|at| (at / 3 % 251) as u8 * u8::from(at / PAGE % 5 != 2)).collect();
+    let bytes: Vec<u8> =
+        (0..PAGES * PAGE).map(|at| u8::try_from(at / 3 % 251).expect("small") * u8::from(at / PAGE % 5 != 2)).collect();
     let image = Image::anonymous(&bytes, bytes.len(), Vec::new()).expect("a temporary file");
     (bytes, image)
 }

@@ -144,14 +144,13 @@ impl Pool {
             Some(way) => lock(&self.idle[way as usize]).pop(),
             None => lock(&self.spares).pop(),
         };
-        let slot = match ready {
-            Some(slot) => slot,
-            None => {
-                add(&self.counts.made);
-                kit.instance(tracking)
-                    .await
-                    .map_err(|e| Error::Sandbox(format!("cannot start an instance of the guest: {e:#}")))?
-            }
+        let slot = if let Some(slot) = ready {
+            slot
+        } else {
+            add(&self.counts.made);
+            kit.instance(tracking)
+                .await
+                .map_err(|e| Error::Sandbox(format!("cannot start an instance of the guest: {e:#}")))?
         };
         Ok(Lease { slot, tracking })
     }
@@ -281,8 +280,8 @@ impl Pool {
             stats.idle += slots.len() as u64;
             stats.idle_pages += slots.iter().map(|slot| slot.pages() as u64).sum::<u64>();
         }
-        let states = lock(&self.states);
-        (stats.states, stats.state_bytes) = (states.known.len() as u64, states.bytes as u64);
+        let kept = lock(&self.states);
+        (stats.states, stats.state_bytes) = (kept.known.len() as u64, kept.bytes as u64);
         stats
     }
 }

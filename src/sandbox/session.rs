@@ -72,8 +72,7 @@ impl Session {
             let message = format!("this session ended with a fault ({kind}): nothing to save; rebuild it first");
             return Err(Error::Sandbox(message));
         }
-        let state = lease.slot.save().map_err(|e| Error::Sandbox(format!("cannot save the session: {e:#}")))?;
-        let state = Arc::new(state);
+        let state = Arc::new(lease.slot.save());
         place.base = Some(Arc::clone(&state));
         Ok(state)
     }
@@ -132,17 +131,15 @@ impl Session {
 
     async fn live<'a>(&self, place: &'a mut Place) -> Result<&'a mut Lease, Error> {
         let Place { live, base, .. } = place;
-        match live {
-            Some(lease) => Ok(lease),
-            None => {
-                let runtime = Runtime::get();
-                let lease = match base {
-                    Some(state) => self.sandbox.take_at(&runtime, state).await?,
-                    None => self.sandbox.take(&runtime, None, &Arc::default()).await?.0,
-                };
-                Ok(live.insert(Box::new(lease)))
-            }
+        if let Some(lease) = live {
+            return Ok(lease);
         }
+        let runtime = Runtime::get();
+        let lease = match base {
+            Some(state) => self.sandbox.take_at(&runtime, state).await?,
+            None => self.sandbox.take(&runtime, None, &Arc::default()).await?.0,
+        };
+        Ok(live.insert(Box::new(lease)))
     }
 
     fn leave(&self, place: &mut Place) {

@@ -1,7 +1,8 @@
 //! One instance of the guest: the calls into it, what comes back, and the way back to a new instance.
 
-use super::abi::{self, GuestFault};
+use super::abi;
 use super::dirty::{Tracker, Tracking};
+use super::faults::{ended, memory_limit, out_of_fuel, output_limit, text, translate};
 use super::host::{EPOCH_S, Host, Stop, World};
 use super::image::{Image, PAGE, populate};
 use super::limits::{Limits, MOST_FUEL};
@@ -19,16 +20,8 @@ use wasmtime::{
 
 /// A slot whose programs wrote more pages than this is not worth restoring.
 const MOST_PAGES: usize = 1000;
-/// Free memory at the upper end of the image's heap: programs that need less do not grow their memory.
-const HEADROOM: u32 = 8 << 20;
-/// `_Py_IMMORTAL_INITIAL_REFCNT` of CPython 3.14 on machines of 32 bits.
-const IMMORTAL: u32 = 5 << 28;
-/// More references than any object of the guest has: what looks like it is no count.
-const MANY_REFERENCES: u32 = 1 << 20;
 /// More than any start takes, on any machine.
-const START: Duration = Duration::from_secs(600);
-/// How often the usual ways are gone once the heap is in order.
-const REHEARSALS: usize = 4;
+pub(super) const START: Duration = Duration::from_mins(10);
 /// Alignment that the guest's allocator is asked for strings.
 const STRING: u32 = 1;
 
@@ -57,9 +50,9 @@ type Function = TypedFunc<(u32, u32, u32, u32), u32>;
 
 /// A live instance.
 pub(super) struct Slot {
-    store: Store<Host>,
-    instance: Instance,
-    memory: Memory,
+    pub(super) store: Store<Host>,
+    pub(super) instance: Instance,
+    pub(super) memory: Memory,
     globals: Vec<Global>,
     realloc: Function,
     start: TypedFunc<(u64, u32), ()>,
@@ -67,7 +60,7 @@ pub(super) struct Slot {
     /// Of `load`, `run` and `call`: the function, and what frees its answer.
     actions: [(Function, TypedFunc<u32, ()>); 3],
     image: Arc<Image>,
-    meter: Arc<Meter>,
+    pub(super) meter: Arc<Meter>,
     metered: bool,
     max_value: u32,
     tracker: Option<Tracker>,
@@ -159,83 +152,6 @@ impl Slot {
             slot.tracker = Some(Tracker::new(way, start, len)?);
         }
         Ok(slot)
-    }
-
-    /// Makes this instance one that a good master image can be made of: it has gone the ways of usual programs, so that
-    /// caches are filled, and its heap has no holes, so that programs write to few pages, which lie side by side.
-    pub async fn rehearse(&mut self) -> Result<()> {
-        self.guest("prepare").await?;
-        self.fill_heap().await?;
-        self.guest("settle").await?;
-        self.fill_heap().await?;
-        for _ in 0..REHEARSALS {
-            self.guest("prepare").await?;
-        }
-        Ok(())
-    }
-
-    /// Addresses of all objects of the interpreter. The instance is of no further use, as looking changes it.
-    pub async fn survey(&mut self) -> Result<Vec<u32>> {
-        let survey = self.instance.get_typed_func::<(), u32>(&mut self.store, "survey")?;
-        let at = survey.call_async(&mut self.store, ()).await?;
-        abi::numbers(self.memory.data(&self.store), at)
-    }
-
-    /// Makes those of these objects immortal that `twin`, an instance with the same history, has at the same place. What is
-    /// never freed needs no reference count, and a count that does not change leaves its page as it is.
-    pub fn immortalise(&mut self, objects: &[u32], twin: &Self) -> Result<()> {
-        let other = twin.memory.data(&twin.store).to_vec();
-        let memory = self.memory.data_mut(&mut self.store);
-        for &object in objects {
-            let (Ok(count), Ok(kind), Ok(twins)) = (
-                abi::number(memory, object),
-                abi::number(memory, object.wrapping_add(4)),
-                abi::number(&other, object.wrapping_add(4)),
-            ) else {
-                continue;
-            };
-            if kind == twins && (1..MANY_REFERENCES).contains(&count) {
-                abi::span_mut(memory, object, 4)?.copy_from_slice(&IMMORTAL.to_le_bytes());
-            }
-        }
-        Ok(())
-    }
-
-    /// Calls a function of the guest that takes nothing and gives nothing.
-    pub async fn guest(&mut self, name: &str) -> Result<()> {
-        self.store.data_mut().output_left = 1 << 16;
-        self.meter.start(START, &Arc::default());
-        let function = self.instance.get_typed_func::<(), ()>(&mut self.store, name)?;
-        let after = self.instance.get_typed_func::<(), ()>(&mut self.store, &format!("post-{name}"))?;
-        if let Err(error) = function.call_async(&mut self.store, ()).await {
-            let printed = text(std::mem::take(&mut self.store.data_mut().stderr));
-            bail!("{name}: {error}: {}", printed.trim());
-        }
-        after.call_async(&mut self.store, ()).await?;
-        let host = self.store.data_mut();
-        host.stdout.clear();
-        host.stderr.clear();
-        Ok(())
-    }
-
-    /// Takes every free block of the C heap, from large to small, until the allocator cuts from its upper end.
-    async fn fill_heap(&mut self) -> Result<()> {
-        let malloc = self.instance.get_typed_func::<u32, u32>(&mut self.store, "malloc")?;
-        let free = self.instance.get_typed_func::<u32, ()>(&mut self.store, "free")?;
-        let end = malloc.call_async(&mut self.store, HEADROOM).await?;
-        free.call_async(&mut self.store, end).await?;
-        let mut size = HEADROOM / 2;
-        while size >= 8 {
-            loop {
-                let at = malloc.call_async(&mut self.store, size).await?;
-                if at == 0 || at >= end {
-                    free.call_async(&mut self.store, at).await?;
-                    break;
-                }
-            }
-            size = if size > 4096 { (size - size / 16) & !7 } else { size - 8 };
-        }
-        Ok(())
     }
 
     /// Sets the seed, the clock and the largest value; once, before the first `act`.
@@ -465,7 +381,7 @@ impl Slot {
     }
 
     /// Saves what differs from a new instance.
-    pub fn save(&mut self) -> Result<State> {
+    pub fn save(&mut self) -> State {
         let image = Arc::clone(&self.image);
         let (size, len) = (self.memory.data_size(&self.store), image.bytes().len());
         let tracked = self.collect().is_ok();
@@ -474,7 +390,7 @@ impl Slot {
         let candidates = self.written.runs().chain(std::iter::once(all));
         let (runs, data) = State::of(memory, candidates, &image);
         let world = self.store.data().world.clone();
-        Ok(State { runs, data, size, globals: self.globals(), world, max_value: self.max_value })
+        State { runs, data, size, globals: self.globals(), world, max_value: self.max_value }
     }
 
     /// Brings a new or reset instance into a saved state.
@@ -504,70 +420,6 @@ impl Slot {
     pub fn pages(&self) -> usize {
         self.written.len()
     }
-}
-
-fn memory_limit(limits: &Limits) -> Fault {
-    Fault::new(FaultKind::MemoryLimit, format!("needs more than {} MB (memory_mb)", limits.memory_mb))
-}
-
-fn out_of_fuel(limits: &Limits) -> Fault {
-    let message = format!("stopped after {} operations (fuel)", limits.fuel.unwrap_or_default());
-    Fault::new(FaultKind::OutOfFuel, message)
-}
-
-fn output_limit(limits: &Limits) -> Fault {
-    Fault::new(FaultKind::OutputLimit, format!("printed more than {} KB (output_kb)", limits.output_kb))
-}
-
-fn ended(kind: FaultKind) -> Outcome {
-    let message = format!("this session ended with an earlier fault ({kind}); rebuild it, or start a new one");
-    Outcome {
-        stdout: String::new(),
-        stderr: String::new(),
-        value_json: None,
-        value_repr: None,
-        fault: Some(Fault::new(FaultKind::Trap, message)),
-        fuel: None,
-        wall_ms: 0.0,
-        truncated: false,
-        reproducible: true,
-    }
-}
-
-/// Checks an answer: a damaged guest can send anything that its types allow.
-fn translate(answer: abi::Answer, limits: &Limits) -> (Option<String>, Option<String>, Option<Fault>) {
-    let abi::Answer { value_json, value_repr, oversize, fault } = answer;
-    if let Some(fault) = fault {
-        return (None, None, Some(translate_fault(fault, limits)));
-    }
-    if oversize {
-        let message = format!("the value has more than {} KB (output_kb)", limits.output_kb);
-        return (None, None, Some(Fault::new(FaultKind::BadResult, message)));
-    }
-    (value_json, value_repr, None)
-}
-
-fn translate_fault(fault: GuestFault, limits: &Limits) -> Fault {
-    let GuestFault { kind, type_name, message, traceback } = fault;
-    let kind = match kind.as_str() {
-        "exception" => FaultKind::Exception,
-        "memory-limit" => FaultKind::MemoryLimit,
-        "output-limit" => {
-            return output_limit(limits);
-        }
-        "bad-result" => FaultKind::BadResult,
-        "unknown-tool" => FaultKind::UnknownTool,
-        _ => FaultKind::Trap,
-    };
-    let message = match kind {
-        FaultKind::MemoryLimit if message.is_empty() => memory_limit(limits).message,
-        _ => message,
-    };
-    Fault { kind, type_name, message, traceback }
-}
-
-fn text(bytes: Vec<u8>) -> String {
-    String::from_utf8(bytes).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 
 #[cfg(test)]

@@ -101,7 +101,7 @@ impl<'a> Parts<'a> {
             Payload::ComponentTypeSection(section) => self.types.extend((0..section.count()).map(|_| None)),
             Payload::ComponentAliasSection(section) => {
                 for alias in section {
-                    self.alias(alias?)?;
+                    self.alias(&alias?)?;
                 }
             }
             Payload::ComponentCanonicalSection(section) => {
@@ -159,8 +159,8 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 
-    fn alias(&mut self, alias: ComponentAlias<'a>) -> Result<(), MergeError> {
-        match alias {
+    fn alias(&mut self, alias: &ComponentAlias<'a>) -> Result<(), MergeError> {
+        match *alias {
             ComponentAlias::InstanceExport { kind, instance_index, name } => {
                 let interface = self.interfaces.get(instance_index as usize).copied().flatten();
                 let item = interface.map(|interface| (interface, name));

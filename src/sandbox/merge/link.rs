@@ -1,14 +1,14 @@
 //! Links the core modules: one index space, constants folded, dead code left out.
 
+use super::body::{Body, Types};
 use super::component::{HostFunction, Parts, Target};
 use super::module::{Entry, Module};
 use super::{MergeError, Merged};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use wasm_encoder::reencode::{Error as ReencodeError, Reencode, RoundtripReencoder, utils};
+use wasm_encoder::reencode::Reencode as _;
 use wasm_encoder::{
     CodeSection, ConstExpr, ElementSection, Elements, EntityType, ExportKind, ExportSection, FunctionSection,
-    GlobalSection, GlobalType, ImportSection, Instruction, MemorySection, MemoryType, RefType, TableSection, TableType,
-    TypeSection, ValType,
+    GlobalSection, GlobalType, ImportSection, MemorySection, MemoryType, RefType, TableSection, TableType, ValType,
 };
 use wasmparser::{DataKind, ElementItems, ElementKind, ExternalKind, FuncType, Operator};
 
@@ -18,7 +18,7 @@ const MOST_MEMORY: usize = 1 << 30;
 
 /// A definition, after all imports between modules were followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Place<'a> {
+pub(super) enum Place<'a> {
     Host(&'a str, HostFunction<'a>),
     Defined { module: usize, index: u32 },
 }
@@ -26,14 +26,14 @@ enum Place<'a> {
 /// An item of a module, as other modules and this one see it.
 type Entries<'a> = Vec<Entry<'a>>;
 
-struct Linker<'a, 'b> {
+pub(super) struct Linker<'a, 'b> {
     parts: &'b Parts<'a>,
-    modules: &'b [Module<'a>],
+    pub(super) modules: &'b [Module<'a>],
     /// Where each function, table and global of each module is defined.
-    functions: Vec<Vec<Place<'a>>>,
-    tables: Vec<Vec<Place<'a>>>,
-    globals: Vec<Vec<Place<'a>>>,
-    constants: HashMap<Place<'a>, i32>,
+    pub(super) functions: Vec<Vec<Place<'a>>>,
+    pub(super) tables: Vec<Vec<Place<'a>>>,
+    pub(super) globals: Vec<Vec<Place<'a>>>,
+    pub(super) constants: HashMap<Place<'a>, i32>,
 }
 
 /// Links everything that the interface's functions reach.
@@ -396,70 +396,5 @@ fn host_name(function: HostFunction<'_>) -> String {
     match function {
         HostFunction::Named(name) => name.to_owned(),
         HostFunction::Drop(resource) => format!("[resource-drop]{resource}"),
-    }
-}
-
-/// Function types, each once.
-#[derive(Default)]
-struct Types {
-    section: TypeSection,
-    numbers: HashMap<FuncType, u32>,
-}
-
-impl Types {
-    fn number(&mut self, kind: &FuncType) -> Result<u32, MergeError> {
-        if let Some(&number) = self.numbers.get(kind) {
-            return Ok(number);
-        }
-        let number = self.section.len();
-        let encoded = RoundtripReencoder.func_type(kind.clone()).map_err(|error| MergeError::new(error.to_string()))?;
-        self.section.ty().func_type(&encoded);
-        self.numbers.insert(kind.clone(), number);
-        Ok(number)
-    }
-}
-
-/// Writes one function again with the new numbers.
-struct Body<'a, 'b, 'c> {
-    linker: &'c Linker<'a, 'b>,
-    module: usize,
-    numbers: &'c HashMap<Place<'a>, u32>,
-    tables: &'c HashMap<Place<'a>, u32>,
-    written: &'c HashMap<Place<'a>, u32>,
-    types: &'c mut Types,
-}
-
-impl Reencode for Body<'_, '_, '_> {
-    type Error = MergeError;
-
-    fn function_index(&mut self, function: u32) -> Result<u32, ReencodeError<MergeError>> {
-        Ok(self.numbers[&self.linker.functions[self.module][function as usize]])
-    }
-
-    fn table_index(&mut self, table: u32) -> Result<u32, ReencodeError<MergeError>> {
-        Ok(self.tables[&self.linker.tables[self.module][table as usize]])
-    }
-
-    fn memory_index(&mut self, _memory: u32) -> Result<u32, ReencodeError<MergeError>> {
-        Ok(0)
-    }
-
-    fn global_index(&mut self, global: u32) -> Result<u32, ReencodeError<MergeError>> {
-        Ok(self.written[&self.linker.globals[self.module][global as usize]])
-    }
-
-    fn type_index(&mut self, kind: u32) -> Result<u32, ReencodeError<MergeError>> {
-        let kind = &self.linker.modules[self.module].types[kind as usize];
-        self.types.number(kind).map_err(ReencodeError::UserError)
-    }
-
-    fn instruction<'x>(&mut self, operator: Operator<'x>) -> Result<Instruction<'x>, ReencodeError<MergeError>> {
-        if let Operator::GlobalGet { global_index } = operator {
-            let place = self.linker.globals[self.module][global_index as usize];
-            if !self.written.contains_key(&place) {
-                return Ok(Instruction::I32Const(self.linker.constants[&place]));
-            }
-        }
-        utils::instruction(self, operator)
     }
 }

@@ -8,6 +8,7 @@
 //!
 //! This code also runs in the build script, so it depends on nothing else in the crate.
 
+mod body;
 mod component;
 mod link;
 mod module;
