@@ -3,8 +3,9 @@
 use super::*;
 
 const GLOBALS: [i32; 2] = [i32::MIN, 77];
-/// Length of the memory, numbers of globals and of hot pages, the globals, the format.
-const TRAILER: usize = 8 + 8 + 8 + 4 * GLOBALS.len() + 8;
+const HOT: [u32; 3] = [0, 5, 31];
+/// The format, globals, hot pages, their numbers, the length of the memory.
+const TRAILER: usize = 8 + 4 * GLOBALS.len() + 4 * HOT.len() + 3 * 8;
 
 fn memory() -> Vec<u8> {
     (0..2 << 16).map(|at| u8::try_from(at / 7 % 251).expect("small")).collect()
@@ -14,7 +15,7 @@ fn memory() -> Vec<u8> {
 fn stored() -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("cache").join("x.image");
-    cache::store(&path, |file| write_image(file, &memory(), &GLOBALS, &[])).expect("it can be written");
+    cache::store(&path, |file| write_image(file, &memory(), &GLOBALS, &HOT)).expect("it can be written");
     (folder, path)
 }
 
@@ -23,7 +24,7 @@ fn an_image_is_read_as_it_was_written() {
     let (_folder, path) = stored();
     let image = image_of(&path).expect("an image");
     assert!(image.bytes() == memory());
-    assert_eq!(image.globals, GLOBALS);
+    assert_eq!((image.globals.as_slice(), image.hot.as_slice()), (GLOBALS.as_slice(), HOT.as_slice()));
 }
 
 #[test]
@@ -57,12 +58,20 @@ fn a_header_that_cannot_be_right_is_refused_though_its_digest_fits() {
             let mut damaged = whole.to_vec();
             damaged[at] ^= bit;
             store(&damaged);
-            let is_global = (header + 8..header + 8 + 4 * GLOBALS.len()).contains(&at);
-            assert_eq!(image_of(&path).is_some(), is_global, "byte {}", at - header);
+            let image = image_of(&path);
+            let place = at - header;
+            match &image {
+                Some(image) if (8..16).contains(&place) => assert_ne!(image.globals, GLOBALS),
+                Some(image) => {
+                    assert!((16..28).contains(&place), "byte {place}");
+                    assert!(image.hot.iter().all(|&page| page < 32), "byte {place}");
+                }
+                None => assert!(!(8..16).contains(&place), "byte {place}"),
+            }
         }
     }
     for at in [whole.len() - 8, whole.len() - 16, whole.len() - 24] {
-        for number in [0, 1, 2, 16, 17, u64::MAX, 1 << 63, whole.len() as u64, header as u64 + 1, u64::MAX - 15] {
+        for number in [0, 1, 2, 3, 16, 17, u64::MAX, 1 << 63, whole.len() as u64, header as u64 + 1, u64::MAX - 15] {
             let mut damaged = whole.to_vec();
             let same = damaged[at..at + 8] == number.to_le_bytes();
             damaged[at..at + 8].copy_from_slice(&number.to_le_bytes());

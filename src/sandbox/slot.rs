@@ -387,7 +387,8 @@ impl Slot {
         let tracked = self.collect().is_ok();
         let memory = self.memory.data(&self.store);
         let all = if tracked { len / PAGE..size / PAGE } else { 0..size / PAGE };
-        let candidates = self.written.runs().chain(std::iter::once(all));
+        let known = tracked.then(|| self.written.runs()).into_iter().flatten();
+        let candidates = known.chain(std::iter::once(all));
         let (runs, data) = State::of(memory, candidates, &image);
         let world = self.store.data().world.clone();
         State { runs, data, size, globals: self.globals(), world, max_value: self.max_value }

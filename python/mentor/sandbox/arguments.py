@@ -16,11 +16,11 @@ __all__ = ["as_call", "as_environment", "as_source", "check_whole", "wait_for"]
 
 
 def check_whole(name: str, value: object, end: int) -> None:
-    """Refuses what is no whole number below `end`."""
+    """Refuses what is no whole number below `end`, a power of two."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     if not 0 <= value < end:
-        raise InputError(f"{name} must be from 0 to {end - 1}, not {value}")
+        raise InputError(f"{name} must be from 0 to 2**{end.bit_length() - 1} - 1, not {value}")
 
 
 def as_environment(env: str | None, filename: str = "<env>") -> tuple[str, str] | None:
