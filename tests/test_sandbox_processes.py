@@ -131,7 +131,7 @@ def test_a_session_ends_with_a_stopped_program() -> None:
         assert fault(session.run("while True: pass")).kind == "timeout"
         found = fault(session.run("1"))
         assert found.kind == "trap"
-        assert found.message == "this session ended with an earlier fault (timeout); start a new one"
+        assert found.message == "this session ended with an earlier fault (timeout); rebuild it, or start a new one"
 
 
 def test_a_closed_session_says_so(sandbox: Sandbox) -> None:

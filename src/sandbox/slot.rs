@@ -296,7 +296,7 @@ impl Slot {
             (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Trap, "cancelled by the host"),
             (Some(Stop::Exit), _) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),
             (None, Some(Trap::OutOfFuel)) => out_of_fuel(limits),
-            (None, Some(Trap::StackOverflow)) => Fault::new(FaultKind::Trap, Trap::StackOverflow.to_string()),
+            // Also where what followed, such as the error's own way up, exhausted the stack.
             _ if host.memory_denied => memory_limit(limits),
             (None, Some(trap)) => Fault::new(FaultKind::Trap, trap.to_string()),
             (None, None) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),

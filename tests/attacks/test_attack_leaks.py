@@ -29,7 +29,7 @@ PLANTS = [
     Plant("global", "planted = 1", "'planted' in globals()", False),
     Plant("builtin", "import builtins\nbuiltins.planted = 1", "import builtins\nhasattr(builtins, 'planted')", False),
     Plant("builtin-replaced", "import builtins\nbuiltins.len = lambda x: 99", "len([1])", 1),
-    Plant("builtins-lost", "__builtins__.__dict__.clear()", "len([1])", 1, "trap"),
+    Plant("builtins-lost", "__builtins__.__dict__.clear()", "len([1])", 1),
     Plant("module-attribute", "import math\nmath.pi = 3", "import math\nmath.pi > 3.1", True),
     Plant("module-in-sys", "import sys, types\nsys.modules['planted'] = types", "import sys\n'planted' in sys.modules", False),
     Plant("module-replaced", "import sys\nsys.modules['json'] = None", "import json\njson.dumps([1])", "[1]"),

@@ -101,7 +101,8 @@ class Session:
             SandboxError: As in `save`.
 
         Example:
-            >>> with Sandbox().session() as session:
+            >>> import mentor
+            >>> with mentor.Sandbox().session() as session:
             ...     _ = session.run("x = 1")
             ...     first, second = session.fork(2)
             ...     _ = first.run("x += 1")
