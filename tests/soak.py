@@ -103,15 +103,16 @@ class Record:
 class Use:
     """What the process has of the machine."""
 
-    rss: int
+    private: int
     threads: int
     descriptors: int
 
     @classmethod
     def now(cls) -> Use:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        # Pages of the master image are the file's: each instance that maps it would count them again.
+        resident, shared = map(int, Path("/proc/self/statm").read_text().split()[1:3])
         threads, descriptors = (len(list(Path("/proc/self", part).iterdir())) for part in ("task", "fd"))
-        return cls(pages * PAGE, threads, descriptors)
+        return cls((resident - shared) * PAGE, threads, descriptors)
 
 
 def sandbox_of(mode: str | None, limits: Limits) -> Sandbox:
@@ -205,7 +206,9 @@ def settled() -> Use:
     while time.monotonic() < deadline:
         time.sleep(0.5)
         now = Use.now()
-        best = Use(min(best.rss, now.rss), min(best.threads, now.threads), min(best.descriptors, now.descriptors))
+        best = Use(
+            min(best.private, now.private), min(best.threads, now.threads), min(best.descriptors, now.descriptors)
+        )
     return best
 
 
@@ -213,8 +216,8 @@ def problems(options: argparse.Namespace, record: Record, warm: Use, last: Use, 
     """What must not be."""
     found = [f"not the expected outcome: {text}" for text in record.wrong]
     allowed = GROWTH + GROWTH_PER_CALL * options.calls
-    if last.rss - warm.rss > allowed:
-        grown = (last.rss - warm.rss) / MB
+    if last.private - warm.private > allowed:
+        grown = (last.private - warm.private) / MB
         found.append(f"memory grew by {grown:.1f} MB after the warm-up; {allowed / MB:.1f} are allowed")
     if options.calls >= 20_000 and slope > 4 * GROWTH_PER_CALL:
         found.append(f"memory grows by {slope:.0f} bytes a call; {4 * GROWTH_PER_CALL} are allowed")
@@ -264,16 +267,16 @@ def main() -> int:
         task = progress.add_task("warm-up", total=warm_calls)
         soak(options, warm_calls, Record(), lambda step: progress.advance(task, step))
         start = settled()
-        record, samples, highest = Record(), [], start.rss
+        record, samples, highest = Record(), [], start.private
         task = progress.add_task("soak", total=options.calls)
         finished = threading.Event()
 
         def watch() -> None:
             nonlocal highest
             while not finished.wait(0.5):
-                rss = Use.now().rss
-                highest = max(highest, rss)
-                samples.append((record.calls, rss))
+                private = Use.now().private
+                highest = max(highest, private)
+                samples.append((record.calls, private))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -296,9 +299,9 @@ def main() -> int:
     for name, text in (
         ("calls", f"{record.calls:,}"),
         ("calls per second", f"{record.calls / seconds:,.0f}"),
-        ("RSS after the warm-up", f"{start.rss / MB:.1f} MB"),
-        ("RSS at the end", f"{last.rss / MB:.1f} MB"),
-        ("RSS at most", f"{highest / MB:.1f} MB"),
+        ("private memory after the warm-up", f"{start.private / MB:.1f} MB"),
+        ("private memory at the end", f"{last.private / MB:.1f} MB"),
+        ("private memory at most", f"{highest / MB:.1f} MB"),
         ("growth per call", f"{slope:.1f} bytes"),
         ("threads", f"{start.threads} -> {last.threads}"),
         ("descriptors", f"{start.descriptors} -> {last.descriptors}"),

@@ -9,8 +9,11 @@ use wasmtime::{StackCreator, StackMemory};
 const MOST: usize = 16;
 /// How much of a kept stack may stay in memory. Few programs need more; what deep recursion touched is given back.
 const KEPT: usize = 1 << 18;
-/// Once in so many uses.
-const TRIM: u32 = 64;
+/// A stack is looked at once in so many uses; a run uses it three or four times.
+const LOOK: u32 = 16;
+/// Pages below that part that tell whether a guest went deeper: more than one, as a large frame may skip some.
+const PROBES: usize = 16;
+const PAGE: usize = 4096;
 const GUARD: usize = 1 << 16;
 
 #[derive(Default)]
@@ -24,7 +27,7 @@ struct Mapping {
     start: *mut u8,
     /// With the guard at its start.
     len: usize,
-    /// How often it was used since it was trimmed.
+    /// Uses since it was last looked at.
     uses: u32,
 }
 
@@ -55,13 +58,28 @@ impl Mapping {
         }
     }
 
-    /// Gives back all but the uppermost memory, from time to time: asking costs more than it brings.
+    /// Whether memory below the uppermost part was touched.
+    #[cfg(target_os = "linux")]
+    fn is_deep(&self) -> bool {
+        let mut resident = [0; PROBES];
+        let Some(probes) = self.len.checked_sub(KEPT + PROBES * PAGE).filter(|&at| at >= GUARD) else { return false };
+        // SAFETY: inside this mapping; the kernel writes one byte per page, and there are at most so many.
+        let code = unsafe { libc::mincore(self.start.add(probes).cast(), PROBES * PAGE, resident.as_mut_ptr()) };
+        code != 0 || resident.iter().any(|byte| byte & 1 != 0)
+    }
+
+    /// Whether memory below the uppermost part was touched: not known here.
+    #[cfg(not(target_os = "linux"))]
+    fn is_deep(&self) -> bool {
+        true
+    }
+
+    /// Gives back all but the uppermost memory, where more was touched.
     fn trim(&mut self) {
-        self.uses += 1;
-        if self.uses < TRIM {
+        self.uses = (self.uses + 1) % LOOK;
+        if self.uses != 0 || !self.is_deep() {
             return;
         }
-        self.uses = 0;
         let surplus = self.len.saturating_sub(GUARD + KEPT);
         // SAFETY: inside this mapping, and nothing on an unused stack is needed.
         unsafe {
