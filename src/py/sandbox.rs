@@ -28,12 +28,14 @@ fn wait<T: Send>(
     py: Python<'_>,
     cancel: &AtomicBool,
     future: impl Future<Output = Result<T, Error>> + Send,
+    watched: bool,
     watch: impl Fn() -> PyResult<()> + Send + Sync,
 ) -> PyResult<T> {
     let (result, interrupt) = py.detach(|| {
         let mut interrupt = None;
         let result = sandbox::block_on(future, || {
             if interrupt.is_none()
+                && (watched || is_main_thread())
                 && let Err(error) = Python::attach(|py| py.check_signals().and_then(|()| watch()))
             {
                 cancel.store(true, Ordering::Relaxed);
@@ -46,6 +48,19 @@ fn wait<T: Send>(
         Some(error) => Err(error),
         None => result.map_err(|error| raise(py, &error)),
     }
+}
+
+/// Whether Python handles signals on this thread. Other threads do not ask: one that waits for the GIL while the interpreter
+/// ends would be ended itself, in the middle of a guest.
+fn is_main_thread() -> bool {
+    #[cfg(target_os = "linux")]
+    // SAFETY: both calls take nothing and cannot fail.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::gettid() == libc::getpid()
+    }
+    #[cfg(not(target_os = "linux"))]
+    true
 }
 
 /// `(stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible)`; the fault is none or
@@ -184,7 +199,7 @@ impl Sandbox {
     fn run<'py>(&self, py: Python<'py>, step: RawStep, env: Option<(String, String)>) -> PyResult<Bound<'py, PyTuple>> {
         let program = Program { env: environment(env), step: step.into() };
         let cancel = Arc::default();
-        let outcome = wait(py, &cancel, self.0.start(&program, &cancel), || Ok(()))?;
+        let outcome = wait(py, &cancel, self.0.start(&program, &cancel), false, || Ok(()))?;
         wrap(py, outcome)
     }
 
@@ -205,7 +220,7 @@ impl Sandbox {
             Some(progress) => Python::attach(|py| progress.call1(py, (count, total)).map(|_| ())),
             None => Ok(()),
         };
-        let outcomes = wait(py, &cancel, batch, || report(done.load(Ordering::Relaxed)))?;
+        let outcomes = wait(py, &cancel, batch, progress.is_some(), || report(done.load(Ordering::Relaxed)))?;
         report(total)?;
         outcomes.into_iter().map(|outcome| wrap(py, outcome)).collect()
     }
@@ -273,7 +288,7 @@ struct Session(sandbox::Session);
 impl Session {
     fn run<'py>(&self, py: Python<'py>, step: RawStep) -> PyResult<Bound<'py, PyTuple>> {
         let (step, cancel) = (Step::from(step), Arc::default());
-        let outcome = wait(py, &cancel, self.0.step(&step, &cancel), || Ok(()))?;
+        let outcome = wait(py, &cancel, self.0.step(&step, &cancel), false, || Ok(()))?;
         wrap(py, outcome)
     }
 
@@ -286,25 +301,25 @@ impl Session {
     }
 
     fn save(&self, py: Python<'_>) -> PyResult<State> {
-        wait(py, &AtomicBool::new(false), self.0.save(), || Ok(())).map(State)
+        wait(py, &AtomicBool::new(false), self.0.save(), false, || Ok(())).map(State)
     }
 
     fn fork(&self, py: Python<'_>, count: usize) -> PyResult<Vec<Self>> {
-        let sessions = wait(py, &AtomicBool::new(false), self.0.fork(count), || Ok(()))?;
+        let sessions = wait(py, &AtomicBool::new(false), self.0.fork(count), false, || Ok(()))?;
         Ok(sessions.into_iter().map(Self).collect())
     }
 
     fn restore(&self, py: Python<'_>, state: &State) -> PyResult<()> {
-        wait(py, &AtomicBool::new(false), self.0.restore(Arc::clone(&state.0)), || Ok(()))
+        wait(py, &AtomicBool::new(false), self.0.restore(Arc::clone(&state.0)), false, || Ok(()))
     }
 
     fn rebuild(&self, py: Python<'_>) -> PyResult<()> {
-        wait(py, &AtomicBool::new(false), self.0.rebuild(), || Ok(()))
+        wait(py, &AtomicBool::new(false), self.0.rebuild(), false, || Ok(()))
     }
 
     /// Kind of the fault that ended it, if any did.
     fn ended(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
-        let kind = wait(py, &AtomicBool::new(false), self.0.ended(), || Ok(()))?;
+        let kind = wait(py, &AtomicBool::new(false), self.0.ended(), false, || Ok(()))?;
         Ok(kind.map(sandbox::FaultKind::as_str))
     }
 
