@@ -9,11 +9,9 @@ use wasmtime::{StackCreator, StackMemory};
 const MOST: usize = 16;
 /// How much of a kept stack may stay in memory. Few programs need more; what deep recursion touched is given back.
 const KEPT: usize = 1 << 18;
-/// A stack is looked at once in so many uses; a run uses it three or four times.
-const LOOK: u32 = 16;
-/// Pages below that part that tell whether a guest went deeper: more than one, as a large frame may skip some.
-const PROBES: usize = 16;
-const PAGE: usize = 4096;
+/// Memory below that part that tells whether a guest went deeper: unused, it is zero. Deep recursion leaves at least a
+/// return address in each frame, and frames are far smaller than this.
+const PROBE: usize = 1 << 13;
 const GUARD: usize = 1 << 16;
 
 #[derive(Default)]
@@ -27,8 +25,6 @@ struct Mapping {
     start: *mut u8,
     /// With the guard at its start.
     len: usize,
-    /// Uses since it was last looked at.
-    uses: u32,
 }
 
 // SAFETY: plain memory with one owner.
@@ -49,7 +45,7 @@ impl Mapping {
             if start == libc::MAP_FAILED {
                 return Err(io::Error::last_os_error());
             }
-            let this = Self { start: start.cast(), len, uses: 0 };
+            let this = Self { start: start.cast(), len };
             let open = this.start.add(GUARD).cast();
             if libc::mprotect(open, size, libc::PROT_READ | libc::PROT_WRITE) != 0 {
                 return Err(io::Error::last_os_error());
@@ -58,30 +54,21 @@ impl Mapping {
         }
     }
 
-    /// Whether memory below the uppermost part was touched.
-    #[cfg(target_os = "linux")]
+    /// Whether a guest went below the uppermost part.
     fn is_deep(&self) -> bool {
-        let mut resident = [0; PROBES];
-        let Some(probes) = self.len.checked_sub(KEPT + PROBES * PAGE).filter(|&at| at >= GUARD) else { return false };
-        // SAFETY: inside this mapping; the kernel writes one byte per page, and there are at most so many.
-        let code = unsafe { libc::mincore(self.start.add(probes).cast(), PROBES * PAGE, resident.as_mut_ptr()) };
-        code != 0 || resident.iter().any(|byte| byte & 1 != 0)
+        let Some(at) = self.len.checked_sub(KEPT + PROBE).filter(|&at| at >= GUARD) else { return false };
+        // SAFETY: inside this mapping, above the guard, and aligned; nothing runs on an unused stack.
+        let probe = unsafe { std::slice::from_raw_parts(self.start.add(at).cast::<u64>(), PROBE / 8) };
+        probe.iter().fold(0, |all, word| all | word) != 0
     }
 
-    /// Whether memory below the uppermost part was touched: not known here.
-    #[cfg(not(target_os = "linux"))]
-    fn is_deep(&self) -> bool {
-        true
-    }
-
-    /// Gives back all but the uppermost memory, where more was touched.
+    /// Gives back all but the uppermost memory, where more was used.
     fn trim(&mut self) {
-        self.uses = (self.uses + 1) % LOOK;
-        if self.uses != 0 || !self.is_deep() {
+        if !self.is_deep() {
             return;
         }
         let surplus = self.len.saturating_sub(GUARD + KEPT);
-        // SAFETY: inside this mapping, and nothing on an unused stack is needed.
+        // SAFETY: inside this mapping, and nothing on an unused stack is needed; the memory reads as zero afterwards.
         unsafe {
             libc::madvise(self.start.add(GUARD).cast(), surplus, libc::MADV_DONTNEED);
         }
@@ -151,5 +138,43 @@ unsafe impl StackMemory for Stack {
     fn guard_range(&self) -> Range<*mut u8> {
         let (_, _, start) = self.bounds();
         start..start.wrapping_add(GUARD)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 1 << 20;
+
+    /// Where a guest that needs so many bytes of stack writes its last frame.
+    fn deepest(stack: &dyn StackMemory, bytes: usize) -> *mut u64 {
+        stack.top().wrapping_sub(bytes).cast()
+    }
+
+    #[test]
+    #[allow(unsafe_code)]
+    fn what_deep_recursion_touched_is_given_back_and_the_rest_kept() {
+        let stacks = Stacks::default();
+        let stack = stacks.new_stack(SIZE, false).expect("a stack");
+        let top = stack.top();
+        // SAFETY: all within this stack, on which nothing runs.
+        unsafe { (8..=SIZE).step_by(8).for_each(|bytes| deepest(&*stack, bytes).write(1)) };
+        drop(stack);
+
+        let again = stacks.new_stack(SIZE, false).expect("the same stack");
+        assert_eq!(again.top(), top);
+        // SAFETY: as above.
+        let words = unsafe { [8, KEPT, KEPT + 8, SIZE / 2, SIZE].map(|bytes| deepest(&*again, bytes).read()) };
+        assert_eq!(words, [1, 1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_stack_that_must_be_zero_is_a_new_one() {
+        let stacks = Stacks::default();
+        drop(stacks.new_stack(SIZE, false).expect("a stack"));
+        assert_eq!(stacks.0.0.lock().expect("no panic").len(), 1);
+        drop(stacks.new_stack(SIZE, true).expect("another"));
+        assert_eq!(stacks.0.0.lock().expect("no panic").len(), 2);
     }
 }
