@@ -311,23 +311,17 @@ impl<'a> Map<'a> {
     /// Keys and the ids of their values.
     #[inline]
     pub fn entries(self) -> impl Iterator<Item = (&'a str, Id)> {
-        let mut at = self.first;
-        std::iter::from_fn(move || {
-            while at < self.end {
-                let value = at + 1;
-                let key = &self.doc.nodes[at as usize];
-                at = self.doc.after(value);
-                if let Node::String(text) = key {
-                    return Some((self.doc.str(*text), Id(value)));
-                }
-            }
-            None
-        })
+        self.texts().map(move |(key, value)| (self.doc.str(key), value))
     }
 
     /// The same, keys as bytes.
     #[inline]
     pub(crate) fn fields(self) -> impl Iterator<Item = (&'a [u8], Id)> {
+        self.texts().map(move |(key, value)| (self.doc.bytes(key), value))
+    }
+
+    #[inline]
+    fn texts(self) -> impl Iterator<Item = (Text, Id)> {
         let mut at = self.first;
         std::iter::from_fn(move || {
             while at < self.end {
@@ -335,7 +329,7 @@ impl<'a> Map<'a> {
                 let key = &self.doc.nodes[at as usize];
                 at = self.doc.after(value);
                 if let Node::String(text) = key {
-                    return Some((self.doc.bytes(*text), Id(value)));
+                    return Some((*text, Id(value)));
                 }
             }
             None

@@ -18,6 +18,7 @@ mod faults;
 mod host;
 mod image;
 mod limits;
+mod mapping;
 pub mod merge;
 mod meter;
 mod outcome;

@@ -1,5 +1,6 @@
 //! Stacks for guests, kept for the next one: mapping and touching new pages would cost more than a small program.
 
+use super::mapping::Mapping;
 use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,67 +22,32 @@ struct Shelf(Mutex<Vec<Mapping>>);
 #[derive(Default)]
 pub(super) struct Stacks(Arc<Shelf>);
 
-struct Mapping {
-    start: *mut u8,
-    /// With the guard at its start.
-    len: usize,
+/// A new one, its guard closed.
+fn stack(size: usize) -> io::Result<Mapping> {
+    let mapping = Mapping::reserve(size + GUARD)?;
+    mapping.open(GUARD, size + GUARD)?;
+    Ok(mapping)
 }
 
-// SAFETY: plain memory with one owner.
-#[allow(unsafe_code)]
-unsafe impl Send for Mapping {}
-// SAFETY: as above; nothing is read through a shared reference.
-#[allow(unsafe_code)]
-unsafe impl Sync for Mapping {}
-
-#[allow(unsafe_code)]
-impl Mapping {
-    fn new(size: usize) -> io::Result<Self> {
-        let len = size + GUARD;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
-        // SAFETY: a new mapping; then its upper part, all but the guard, is opened.
-        unsafe {
-            let start = libc::mmap(std::ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0);
-            if start == libc::MAP_FAILED {
-                return Err(io::Error::last_os_error());
-            }
-            let this = Self { start: start.cast(), len };
-            let open = this.start.add(GUARD).cast();
-            if libc::mprotect(open, size, libc::PROT_READ | libc::PROT_WRITE) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-            Ok(this)
-        }
-    }
-
-    /// Whether a guest went below the uppermost part.
-    fn is_deep(&self) -> bool {
-        let Some(at) = self.len.checked_sub(KEPT + PROBE).filter(|&at| at >= GUARD) else { return false };
-        // SAFETY: inside this mapping, above the guard, and aligned; nothing runs on an unused stack.
-        let probe = unsafe { std::slice::from_raw_parts(self.start.add(at).cast::<u64>(), PROBE / 8) };
-        probe.iter().fold(0, |all, word| all | word) != 0
-    }
-
-    /// Gives back all but the uppermost memory, where more was used.
-    fn trim(&mut self) {
-        if !self.is_deep() {
-            return;
-        }
-        let surplus = self.len.saturating_sub(GUARD + KEPT);
-        // SAFETY: inside this mapping, and nothing on an unused stack is needed; the memory reads as zero afterwards.
-        unsafe {
-            libc::madvise(self.start.add(GUARD).cast(), surplus, libc::MADV_DONTNEED);
-        }
-    }
+/// Whether a guest went below the uppermost part of an unused stack.
+fn is_deep(stack: &Mapping) -> bool {
+    let Some(at) = stack.len.checked_sub(KEPT + PROBE).filter(|&at| at >= GUARD) else { return false };
+    // SAFETY: inside this mapping, above the guard, and aligned; nothing runs on an unused stack.
+    #[allow(unsafe_code, clippy::cast_ptr_alignment)]
+    let probe = unsafe { std::slice::from_raw_parts(stack.start.add(at).cast::<u64>(), PROBE / 8) };
+    probe.iter().fold(0, |all, word| all | word) != 0
 }
 
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: this mapping's own range; no guest runs on it any more.
-        #[allow(unsafe_code)]
-        unsafe {
-            libc::munmap(self.start.cast(), self.len);
-        }
+/// Gives back all but the uppermost memory of an unused stack, where more was used.
+fn trim(stack: &Mapping) {
+    if !is_deep(stack) {
+        return;
+    }
+    let surplus = stack.len.saturating_sub(GUARD + KEPT);
+    // SAFETY: inside this mapping, and nothing on an unused stack is needed; the memory reads as zero afterwards.
+    #[allow(unsafe_code)]
+    unsafe {
+        libc::madvise(stack.start.add(GUARD).cast(), surplus, libc::MADV_DONTNEED);
     }
 }
 
@@ -98,8 +64,8 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if let Some(mapping) = &mut self.mapping {
-            mapping.trim();
+        if let Some(mapping) = &self.mapping {
+            trim(mapping);
         }
         let mut kept = self.shelf.0.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() < MOST {
@@ -116,7 +82,7 @@ unsafe impl StackCreator for Stacks {
         let kept = if zeroed { None } else { self.0.0.lock().unwrap_or_else(PoisonError::into_inner).pop() };
         let mapping = match kept.filter(|mapping| mapping.len == size + GUARD) {
             Some(mapping) => mapping,
-            None => Mapping::new(size)?,
+            None => stack(size)?,
         };
         Ok(Box::new(Stack { mapping: Some(mapping), shelf: Arc::clone(&self.0) }))
     }
