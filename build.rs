@@ -25,7 +25,7 @@ mod guest {
     use std::process::{Command, Stdio};
     use std::{env, fs, io};
 
-    const SOURCES: [&str; 3] = ["app.py", "stdlib.py", "streams.py"];
+    const SOURCES: [&str; 4] = ["app.py", "packages.py", "stdlib.py", "streams.py"];
     const WIT: &str = "wit/guest.wit";
     const INSTALL: &str = "`pip install componentize-py==0.25.1`, or set MENTOR_GUEST to a prebuilt guest, or build \
                            without the feature `sandbox`";

@@ -10,7 +10,10 @@ import marshal
 import os
 import sys
 import textwrap
+import types
 import zlib
+
+import packages
 
 # What models' programs import, and what those modules import lazily.
 PRELOAD = """
@@ -72,6 +75,32 @@ def _bake(folder, prefix=""):
         _Baked.modules[name] = (package, zlib.compress(marshal.dumps(code), 9))
 
 
+def _keep_packages():
+    if not packages.MODULES:
+        return
+    # There is no foreign code here; packages that look for it at their import go on without.
+    sys.modules.setdefault("ctypes", _Absent("ctypes"))
+    for name in packages.MODULES:
+        file = importlib.import_module(name).__file__
+        if os.path.basename(file) == "__init__.py":
+            _bake(os.path.dirname(file), f"{name}.")
+    if isinstance(sys.modules["ctypes"], _Absent):
+        del sys.modules["ctypes"]
+
+
+class _Absent(types.ModuleType):
+    """Stands for a module that this build of CPython cannot have; using it is an error, naming it is none."""
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return type(name, (), {})
+
+    @staticmethod
+    def sizeof(kind):
+        return 4  # what packages ask for is the size of a `long`
+
+
 def keep():
     """Loads the common modules, keeps the others, and cuts the way to the disk.
 
@@ -85,6 +114,7 @@ def keep():
         except ImportError:
             missing.append(name)
     _bake(os.path.dirname(textwrap.__file__))  # `os` itself is frozen and has no true path
+    _keep_packages()
     sys.meta_path[:] = [f for f in sys.meta_path if getattr(f, "__name__", "") != "PathFinder"] + [_Baked]
     sys.path[:] = []
     sys.path_hooks[:] = []

@@ -1,6 +1,8 @@
 """The extension module. Internal: use `mentor.score_batch`, `mentor.Sandbox` and the like."""
 
 from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any, Literal, TypeAlias, final
 
 __all__ = [
@@ -17,7 +19,12 @@ __all__ = [
     "Session",
     "State",
     "__version__",
+    "cache_folder",
     "detect_format",
+    "guest_build",
+    "guest_hash",
+    "guest_remove",
+    "guest_sources",
     "judge",
     "sandbox_check",
     "sandbox_is_compiled",
@@ -167,6 +174,7 @@ class Sandbox:
         seed: int,
         clock_s: int,
         isolated: str,
+        path: str | PathLike[str] | None = None,
     ) -> Sandbox: ...
     def run(self, step: _Step, env: tuple[str, str] | None) -> _Outcome:
         """Does one step after an environment: its source and what tracebacks call it."""
@@ -228,16 +236,31 @@ class Session:
     def close(self) -> None:
         """Ends the session."""
 
-def sandbox_prepare(metered: bool) -> None:
+def cache_folder() -> Path | None:
+    """Folder of what is made once per machine."""
+
+def guest_sources() -> list[tuple[str, str]]:
+    """Sources that a guest is built from, by file name."""
+
+def guest_build(component: bytes) -> tuple[str, Path]:
+    """Makes a guest of a component: its hash and its file."""
+
+def guest_hash(path: str | PathLike[str]) -> str:
+    """Hash of the guest in a file."""
+
+def guest_remove(path: str | PathLike[str]) -> None:
+    """Deletes the file of a guest and what was made of it."""
+
+def sandbox_prepare(metered: bool, path: str | PathLike[str] | None = None) -> None:
     """Compiles or loads the guest."""
 
-def sandbox_is_compiled(metered: bool) -> bool:
+def sandbox_is_compiled(metered: bool, path: str | PathLike[str] | None = None) -> bool:
     """Whether the guest can be had without compiling."""
 
-def sandbox_stats(metered: bool) -> dict[str, int]:
+def sandbox_stats(metered: bool, path: str | PathLike[str] | None = None) -> dict[str, int]:
     """What happened to the instances of this process so far."""
 
-def sandbox_check(metered: bool, whole: bool) -> tuple[int, int]:
+def sandbox_check(metered: bool, whole: bool, path: str | PathLike[str] | None = None) -> tuple[int, int]:
     """Compares the instances that wait to be used again with the master image: how many there are, how many differ."""
 
 def sandbox_isolations() -> list[str]:

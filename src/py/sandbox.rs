@@ -2,10 +2,11 @@
 
 use super::raise;
 use crate::error::Error;
-use crate::sandbox::{self, Environment, GUEST_SHA256, Isolation, Limits, Outcome, Program, Step, Tracking};
+use crate::sandbox::{self, Environment, GUEST_SHA256, Guest, Isolation, Limits, Outcome, Program, Step, Tracking};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -17,6 +18,11 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Handle>()?;
     module.add_function(wrap_pyfunction!(sandbox_prepare, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox_is_compiled, module)?)?;
+    module.add_function(wrap_pyfunction!(cache_folder, module)?)?;
+    module.add_function(wrap_pyfunction!(guest_sources, module)?)?;
+    module.add_function(wrap_pyfunction!(guest_build, module)?)?;
+    module.add_function(wrap_pyfunction!(guest_hash, module)?)?;
+    module.add_function(wrap_pyfunction!(guest_remove, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox_stats, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox_check, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox_isolations, module)?)
@@ -99,26 +105,64 @@ impl From<RawStep> for Step {
     }
 }
 
+/// The guest of a file; none for the built-in one.
+fn guest(path: Option<PathBuf>) -> Result<Guest, Error> {
+    path.map_or_else(|| Ok(Guest::default()), |path| Guest::open(&path))
+}
+
 fn environment(env: Option<(String, String)>) -> Option<Environment> {
     env.map(|(source, filename)| Environment { source: source.into(), filename: filename.into() })
 }
 
 /// Compiles or loads the guest.
 #[pyfunction]
-fn sandbox_prepare(py: Python<'_>, metered: bool) -> PyResult<()> {
-    py.detach(|| sandbox::prepare(metered)).map_err(|error| raise(py, &error))
+#[pyo3(signature = (metered, path=None))]
+fn sandbox_prepare(py: Python<'_>, metered: bool, path: Option<PathBuf>) -> PyResult<()> {
+    py.detach(|| sandbox::prepare(guest(path)?, metered)).map_err(|error| raise(py, &error))
 }
 
 /// Whether the guest can be had without compiling.
 #[pyfunction]
-fn sandbox_is_compiled(metered: bool) -> bool {
-    sandbox::is_compiled(metered)
+#[pyo3(signature = (metered, path=None))]
+fn sandbox_is_compiled(py: Python<'_>, metered: bool, path: Option<PathBuf>) -> PyResult<bool> {
+    guest(path).map(|guest| sandbox::is_compiled(guest, metered)).map_err(|error| raise(py, &error))
+}
+
+/// Sources that a guest is built from, by file name.
+#[pyfunction]
+fn guest_sources() -> Vec<(&'static str, &'static str)> {
+    sandbox::SOURCES.to_vec()
+}
+
+/// Makes a guest of a component: its hash and its file.
+#[pyfunction]
+fn guest_build(py: Python<'_>, component: &[u8]) -> PyResult<(String, PathBuf)> {
+    py.detach(|| sandbox::build(component)).map_err(|error| raise(py, &error))
+}
+
+/// Deletes the file of a guest and what was made of it.
+#[pyfunction]
+fn guest_remove(py: Python<'_>, path: PathBuf) -> PyResult<()> {
+    py.detach(|| sandbox::forget(Guest::open(&path)?)).map_err(|error| raise(py, &error))
+}
+
+/// Folder of what is made once per machine.
+#[pyfunction]
+fn cache_folder() -> Option<PathBuf> {
+    sandbox::cache::folder()
+}
+
+/// Hash of the guest in a file.
+#[pyfunction]
+fn guest_hash(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
+    py.detach(|| Guest::open(&path)).map(Guest::hash).map_err(|error| raise(py, &error))
 }
 
 /// What happened to the instances of this process so far.
 #[pyfunction]
-fn sandbox_stats(py: Python<'_>, metered: bool) -> PyResult<Bound<'_, PyDict>> {
-    let stats = py.detach(|| sandbox::stats(metered)).map_err(|error| raise(py, &error))?;
+#[pyo3(signature = (metered, path=None))]
+fn sandbox_stats(py: Python<'_>, metered: bool, path: Option<PathBuf>) -> PyResult<Bound<'_, PyDict>> {
+    let stats = py.detach(|| sandbox::stats(guest(path)?, metered)).map_err(|error| raise(py, &error))?;
     let dict = PyDict::new(py);
     for (name, value) in [
         ("made", stats.made),
@@ -140,8 +184,9 @@ fn sandbox_stats(py: Python<'_>, metered: bool) -> PyResult<Bound<'_, PyDict>> {
 
 /// Compares the instances that wait to be used again with the master image: how many there are, and how many differ.
 #[pyfunction]
-fn sandbox_check(py: Python<'_>, metered: bool, whole: bool) -> PyResult<(usize, usize)> {
-    py.detach(|| sandbox::check_idle(metered, whole)).map_err(|error| raise(py, &error))
+#[pyo3(signature = (metered, whole, path=None))]
+fn sandbox_check(py: Python<'_>, metered: bool, whole: bool, path: Option<PathBuf>) -> PyResult<(usize, usize)> {
+    py.detach(|| sandbox::check_idle(guest(path)?, metered, whole)).map_err(|error| raise(py, &error))
 }
 
 /// Isolations that this machine can do, the default first.
@@ -177,7 +222,7 @@ struct Sandbox(sandbox::Sandbox);
 #[pymethods]
 impl Sandbox {
     #[new]
-    #[pyo3(signature = (timeout_ms, memory_mb, output_kb, fuel, seed, clock_s, isolated))]
+    #[pyo3(signature = (timeout_ms, memory_mb, output_kb, fuel, seed, clock_s, isolated, path=None))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -188,11 +233,13 @@ impl Sandbox {
         seed: u64,
         clock_s: u64,
         isolated: &str,
+        path: Option<PathBuf>,
     ) -> PyResult<Self> {
         let limits = Limits { timeout_ms, memory_mb, output_kb, fuel };
         let made = sandbox::Sandbox::new(limits, seed)
             .map(|sandbox| sandbox.clocked(clock_s))
-            .and_then(|sandbox| sandbox.isolated(isolation(isolated)?));
+            .and_then(|sandbox| sandbox.isolated(isolation(isolated)?))
+            .and_then(|sandbox| sandbox.with_guest(guest(path)?));
         made.map(Self).map_err(|error| raise(py, &error))
     }
 

@@ -30,7 +30,7 @@ impl Sandbox {
         cancel: &Arc<AtomicBool>,
     ) -> Result<Vec<Outcome>, Error> {
         let runtime = Runtime::get();
-        runtime.kit(self.metered())?;
+        runtime.kit(self.variant())?;
         let count = programs.len();
         let batch = Arc::new(Batch {
             sandbox: self.clone(),

@@ -6,6 +6,7 @@
 use super::cache;
 use super::dirty::Tracking;
 use super::exec::{self, Threads};
+use super::guests::{Guest, MOST_GUESTS};
 use super::host::{self, Host};
 use super::image::{Image, Memories, PAGE, write_sparse};
 use super::limits::Limits;
@@ -29,32 +30,42 @@ const TICK: Duration = Duration::from_millis(10);
 const WASM_STACK: usize = 64 << 20;
 /// What host functions may need on top.
 const HOST_STACK: usize = 2 << 20;
-const CODE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.wasm.zst"));
-const MEMORY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest.memory.zst"));
 /// Steps under way per core. Those that run long share the core; more than these wait.
 pub(super) const LANES: usize = 8;
 /// Changes with the way the image is made, so that older files are not taken.
 const IMAGE_FORMAT: &[u8; 8] = b"mentor-3";
 
-/// SHA-256 of the guest that is built in: results are comparable between equal guests.
-pub const GUEST_SHA256: &str = env!("MENTOR_GUEST_SHA256");
+/// A guest, and whether its fuel is counted: what an engine is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) struct Variant {
+    pub guest: Guest,
+    pub metered: bool,
+}
+
+impl Variant {
+    const COUNT: usize = 2 * MOST_GUESTS;
+
+    fn index(self) -> usize {
+        2 * self.guest.index() + usize::from(self.metered)
+    }
+}
 
 /// An engine with the guest compiled for it.
 pub(super) struct Kit {
     engine: Engine,
     pre: InstancePre<Host>,
     image: Arc<Image>,
-    pub metered: bool,
+    variant: Variant,
     pub pool: Pool,
 }
 
 impl Kit {
-    fn new(metered: bool) -> Result<Self> {
+    fn new(variant: Variant) -> Result<Self> {
         let memories = Arc::<Memories>::default();
-        let mut config = config(metered);
+        let mut config = config(variant.metered);
         config.with_host_memory(Arc::<Memories>::clone(&memories) as _);
         let engine = Engine::new(&config)?;
-        let module = compiled(&engine, metered)?;
+        let module = compiled(&engine, variant)?;
         let mut linker = Linker::new(&engine);
         host::link(&mut linker, &module)?;
         let pre = linker.instantiate_pre(&module)?;
@@ -66,14 +77,14 @@ impl Kit {
                 std::thread::sleep(TICK);
             }
         })?;
-        let image = Arc::new(master(&engine, &pre, &memories, metered)?);
+        let image = Arc::new(master(&engine, &pre, &memories, variant)?.of(variant.guest));
         memories.set(Arc::clone(&image));
-        Ok(Self { engine, pre, image, metered, pool: Pool::default() })
+        Ok(Self { engine, pre, image, variant, pool: Pool::default() })
     }
 
     /// A new instance.
     pub async fn instance(&self, tracking: Option<Tracking>) -> Result<Slot> {
-        Slot::new(&self.engine, &self.pre, &self.image, self.metered, tracking).await
+        Slot::new(&self.engine, &self.pre, &self.image, self.variant.metered, tracking).await
     }
 }
 
@@ -102,17 +113,17 @@ fn name(parts: &str) -> String {
 }
 
 /// File name of compiled code. Its key: guest, wasmtime's version, configuration, CPU.
-fn code_name(engine: &Engine) -> String {
+fn code_name(engine: &Engine, guest: Guest) -> String {
     let mut compatible = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut compatible);
-    let key = format!("{GUEST_SHA256} {} {:016x}", env!("CARGO_PKG_VERSION"), compatible.finish());
+    let key = format!("{} {} {:016x}", guest.hash(), env!("CARGO_PKG_VERSION"), compatible.finish());
     format!("guest-{}.cwasm", name(&key))
 }
 
 /// File name of the master image, which is the same on every machine.
-fn image_name() -> String {
+fn image_name(guest: Guest) -> String {
     let format = String::from_utf8_lossy(IMAGE_FORMAT);
-    format!("guest-{}.image", name(&format!("{GUEST_SHA256} {} {format}", env!("CARGO_PKG_VERSION"))))
+    format!("guest-{}.image", name(&format!("{} {} {format}", guest.hash(), env!("CARGO_PKG_VERSION"))))
 }
 
 /// The compiler leaves 150 MB of freed memory, which glibc keeps from the system unless it is told.
@@ -125,21 +136,34 @@ fn give_back() {
     }
 }
 
-/// Compiled code that could not be written to disk, for children of a fork.
-static IN_MEMORY: [OnceLock<Vec<u8>>; 2] = [OnceLock::new(), OnceLock::new()];
+/// Deletes a guest's file and what was made of it. Instances that run go on.
+pub(super) fn forget(guest: Guest) -> io::Result<()> {
+    let codes = [false, true].map(|metered| Engine::new(&config(metered)).map(|engine| code_name(&engine, guest)));
+    let made = codes.into_iter().flatten().chain([image_name(guest)]).filter_map(|name| cache::path(&name));
+    for path in made.chain(guest.path()) {
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
 
-fn compiled(engine: &Engine, metered: bool) -> Result<Module> {
-    let memory = &IN_MEMORY[usize::from(metered)];
+/// Compiled code that could not be written to disk, for children of a fork.
+static IN_MEMORY: [OnceLock<Vec<u8>>; Variant::COUNT] = [const { OnceLock::new() }; Variant::COUNT];
+
+fn compiled(engine: &Engine, variant: Variant) -> Result<Module> {
+    let memory = &IN_MEMORY[variant.index()];
     if let Some(code) = memory.get() {
         return from_memory(engine, code);
     }
-    let path = cache::path(&code_name(engine));
+    let path = cache::path(&code_name(engine, variant.guest));
     if let Some(module) = path.as_ref().and_then(|path| from_file(engine, path)) {
         return Ok(module);
     }
     // A pool of its own: after a fork the threads of rayon's global one are gone, and waiting for them never ends.
     let pool = rayon::ThreadPoolBuilder::new().build().map_err(|error| format_err!("no threads: {error}"))?;
-    let wasm = zstd::decode_all(CODE)?;
+    let (wasm, _) = variant.guest.parts()?;
     let code = pool.install(|| engine.precompile_module(&wasm))?;
     drop(pool);
     give_back();
@@ -170,12 +194,13 @@ fn from_memory(engine: &Engine, code: &[u8]) -> Result<Module> {
 }
 
 /// The master image: from the cache, or made by an instance of the guest that has gone the usual ways.
-fn master(engine: &Engine, pre: &InstancePre<Host>, memories: &Memories, metered: bool) -> Result<Image> {
-    let path = cache::path(&image_name());
+fn master(engine: &Engine, pre: &InstancePre<Host>, memories: &Memories, variant: Variant) -> Result<Image> {
+    let Variant { guest, metered } = variant;
+    let path = cache::path(&image_name(guest));
     if let Some(image) = path.as_ref().and_then(|path| image_of(path)) {
         return Ok(image);
     }
-    let memory = zstd::decode_all(MEMORY)?;
+    let (_, memory) = guest.parts()?;
     let pages = memory.len().div_ceil(1 << 16).max(initial_pages(pre));
     memories.set(Arc::new(Image::anonymous(&memory, pages << 16, Vec::new())?));
     let empty = Arc::new(Image::anonymous(&memory, pages << 16, Vec::new())?);
@@ -257,7 +282,7 @@ fn image_of(path: &Path) -> Option<Image> {
 
 /// The state of one process.
 pub(super) struct Runtime {
-    kits: [OnceLock<std::result::Result<Kit, Error>>; 2],
+    kits: [OnceLock<std::result::Result<Kit, Error>>; Variant::COUNT],
     pub threads: Threads,
     /// Steps under way in the background; others wait without an instance.
     pub permits: Semaphore,
@@ -285,20 +310,20 @@ impl Runtime {
     }
 
     /// The kit, made on first use: milliseconds from the cache, seconds where the guest must be compiled.
-    pub fn kit(&self, metered: bool) -> std::result::Result<&Kit, Error> {
-        let made = self.kits[usize::from(metered)].get_or_init(|| {
-            Kit::new(metered).map_err(|e| Error::Sandbox(format!("cannot prepare the sandbox's guest: {e:#}")))
+    pub fn kit(&self, variant: Variant) -> std::result::Result<&Kit, Error> {
+        let made = self.kits[variant.index()].get_or_init(|| {
+            Kit::new(variant).map_err(|e| Error::Sandbox(format!("cannot prepare the sandbox's guest: {e:#}")))
         });
         made.as_ref().map_err(Clone::clone)
     }
 
     /// Whether the kit can be had without compiling.
-    pub fn is_compiled(&self, metered: bool) -> bool {
-        if self.kits[usize::from(metered)].get().is_some() || IN_MEMORY[usize::from(metered)].get().is_some() {
+    pub fn is_compiled(&self, variant: Variant) -> bool {
+        if self.kits[variant.index()].get().is_some() || IN_MEMORY[variant.index()].get().is_some() {
             return true;
         }
-        let Ok(engine) = Engine::new(&config(metered)) else { return false };
-        cache::path(&code_name(&engine)).is_some_and(|path| path.exists())
+        let Ok(engine) = Engine::new(&config(variant.metered)) else { return false };
+        cache::path(&code_name(&engine, variant.guest)).is_some_and(|path| path.exists())
     }
 }
 

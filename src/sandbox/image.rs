@@ -3,6 +3,7 @@
 //! It is a file, mapped copy-on-write into each instance and read-only once for comparing and restoring. wasmtime's own
 //! images would do for instantiation, but not for finding and undoing changes exactly.
 
+use super::guests::Guest;
 use super::mapping::Mapping;
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -21,6 +22,8 @@ pub(super) struct Image {
     pub globals: Vec<i32>,
     /// Pages that most programs write.
     pub hot: Vec<u32>,
+    /// Whose it is.
+    pub guest: Guest,
 }
 
 impl Image {
@@ -33,7 +36,7 @@ impl Image {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "an image is shorter than it says"));
         }
         let view = Mapping::of_file(&file, len)?;
-        Ok(Self { file, view, globals, hot: Vec::new() })
+        Ok(Self { file, view, globals, hot: Vec::new(), guest: Guest::default() })
     }
 
     /// An image that lives as long as this process.
@@ -47,6 +50,11 @@ impl Image {
     /// The same, with pages that most programs write.
     pub fn heated(self, hot: Vec<u32>) -> Self {
         Self { hot, ..self }
+    }
+
+    /// The same, of another guest.
+    pub fn of(self, guest: Guest) -> Self {
+        Self { guest, ..self }
     }
 
     /// The memory.

@@ -15,6 +15,7 @@ mod dirty;
 mod engine;
 mod exec;
 mod faults;
+mod guests;
 mod host;
 mod image;
 mod limits;
@@ -30,7 +31,7 @@ mod slot;
 mod stack;
 
 pub use dirty::Tracking;
-pub use engine::GUEST_SHA256;
+pub use guests::{GUEST_SHA256, Guest, MOST_GUESTS, SOURCES, build};
 pub use limits::{Limits, MAX_MEMORY_MB, MIN_MEMORY_MB};
 pub use outcome::{Fault, FaultKind, Outcome};
 pub use pages::State;
@@ -38,13 +39,16 @@ pub use pool::{Isolation, Stats};
 pub use session::Session;
 
 use crate::error::Error;
-use engine::Runtime;
+use engine::{Runtime, Variant};
 use pool::{Lease, Start};
 use slot::{Action, Origin};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+
+/// What a guest with packages must have beside its own memory, MB.
+const LEAST_FREE_MB: usize = 24;
 
 /// Python source that runs before a program or a call, in the same namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -129,29 +133,34 @@ impl From<Step> for Program {
 }
 
 /// Compiles or loads the guest now; `metered` for runs with a fuel limit. Seconds once per machine, milliseconds later.
-pub fn prepare(metered: bool) -> Result<(), Error> {
-    let runtime = Runtime::get();
-    let kit = runtime.kit(metered)?;
+pub fn prepare(guest: Guest, metered: bool) -> Result<(), Error> {
+    let (runtime, variant) = (Runtime::get(), Variant { guest, metered });
+    let kit = runtime.kit(variant)?;
     if Tracking::available().is_empty() {
-        kit.pool.retire(&runtime, metered, None);
+        kit.pool.retire(&runtime, variant, None);
     }
     Ok(())
 }
 
+/// Deletes a guest's file, compiled code and image.
+pub fn forget(guest: Guest) -> Result<(), Error> {
+    engine::forget(guest).map_err(|error| Error::Sandbox(format!("the guest cannot be removed: {error}")))
+}
+
 /// Whether a run would start without compiling the guest.
-pub fn is_compiled(metered: bool) -> bool {
-    Runtime::get().is_compiled(metered)
+pub fn is_compiled(guest: Guest, metered: bool) -> bool {
+    Runtime::get().is_compiled(Variant { guest, metered })
 }
 
 /// What happened to the instances of this process so far.
-pub fn stats(metered: bool) -> Result<Stats, Error> {
-    Ok(Runtime::get().kit(metered)?.pool.stats())
+pub fn stats(guest: Guest, metered: bool) -> Result<Stats, Error> {
+    Ok(Runtime::get().kit(Variant { guest, metered })?.pool.stats())
 }
 
 /// Compares the instances of this process that wait to be used again with the master image: memory, `whole` or only the
 /// pages that were ever written, and globals. How many there are, and how many differ, which should always be none.
-pub fn check_idle(metered: bool, whole: bool) -> Result<(usize, usize), Error> {
-    Ok(Runtime::get().kit(metered)?.pool.check_idle(whole))
+pub fn check_idle(guest: Guest, metered: bool, whole: bool) -> Result<(usize, usize), Error> {
+    Ok(Runtime::get().kit(Variant { guest, metered })?.pool.check_idle(whole))
 }
 
 /// Runs a future on this thread, which may belong to anybody; `watch` is called every 50 ms.
@@ -181,13 +190,19 @@ pub struct Sandbox {
     limits: Limits,
     origin: Origin,
     isolation: Isolation,
+    guest: Guest,
 }
 
 impl Sandbox {
     /// A sandbox with these limits; `seed` decides `random`, `os.urandom`, `uuid4` and the like.
     pub fn new(limits: Limits, seed: u64) -> Result<Self, Error> {
         limits.validate()?;
-        Ok(Self { limits, origin: Origin { seed, ..Origin::default() }, isolation: Isolation::Auto })
+        Ok(Self {
+            limits,
+            origin: Origin { seed, ..Origin::default() },
+            isolation: Isolation::Auto,
+            guest: Guest::default(),
+        })
     }
 
     /// The same with another isolation. `Reset` is refused where the kernel cannot do it.
@@ -208,6 +223,17 @@ impl Sandbox {
         self
     }
 
+    /// The same with another guest. Refused where the limit of memory is less than a new instance of it has.
+    pub fn with_guest(mut self, guest: Guest) -> Result<Self, Error> {
+        let least = (guest.memory_bytes() >> 20) + LEAST_FREE_MB;
+        if guest != Guest::default() && (self.limits.memory_mb as usize) < least {
+            let message = format!("memory_mb must be at least {least} for this guest, not {}", self.limits.memory_mb);
+            return Err(Error::Input(message));
+        }
+        self.guest = guest;
+        Ok(self)
+    }
+
     /// Runs one program on this thread.
     pub fn run(&self, program: &Program) -> Result<Outcome, Error> {
         let cancel = Arc::default();
@@ -224,7 +250,7 @@ impl Sandbox {
             None => lease.slot.act(program.step.action(), &self.limits, cancel).await,
         };
         outcome.wall_ms = milliseconds(began);
-        runtime.kit(self.metered())?.pool.give(&runtime, self.metered(), lease);
+        runtime.kit(self.variant())?.pool.give(&runtime, self.variant(), lease);
         Ok(outcome)
     }
 
@@ -238,8 +264,8 @@ impl Sandbox {
         Session::new(self, Some(state))
     }
 
-    fn metered(&self) -> bool {
-        self.limits.fuel.is_some()
+    fn variant(&self) -> Variant {
+        Variant { guest: self.guest, metered: self.limits.fuel.is_some() }
     }
 
     /// An instance that is seeded and has run the environment; with the outcome, where that failed.
@@ -249,7 +275,7 @@ impl Sandbox {
         env: Option<&Environment>,
         cancel: &Arc<AtomicBool>,
     ) -> Result<(Lease, Option<Outcome>), Error> {
-        let kit = runtime.kit(self.metered())?;
+        let kit = runtime.kit(self.variant())?;
         let failed = |e: wasmtime::Error| Error::Sandbox(format!("cannot start an instance of the guest: {e:#}"));
         let mut lease = kit.pool.take(kit, self.isolation).await?;
         let start = Start::new(env, self.origin, &self.limits);
@@ -274,7 +300,7 @@ impl Sandbox {
 
     /// An instance in a saved state.
     async fn take_at(&self, runtime: &Runtime, state: &State) -> Result<Lease, Error> {
-        let kit = runtime.kit(self.metered())?;
+        let kit = runtime.kit(self.variant())?;
         let mut lease = kit.pool.take(kit, self.isolation).await?;
         lease.slot.load(state).map_err(|e| Error::Sandbox(format!("cannot restore the state: {e:#}")))?;
         Ok(lease)

@@ -1,5 +1,6 @@
 //! Sets of pages, and states as the pages that differ from the master image.
 
+use super::guests::Guest;
 use super::host::World;
 use super::image::{Image, PAGE};
 use std::ops::Range;
@@ -62,6 +63,8 @@ pub struct State {
     pub(super) world: World,
     /// The largest value, in bytes of JSON, that the guest was told.
     pub(super) max_value: u32,
+    /// Whose memory it is.
+    pub(super) guest: Guest,
 }
 
 impl State {

@@ -2,7 +2,7 @@
 
 use super::Environment;
 use super::dirty::Tracking;
-use super::engine::{Kit, Runtime};
+use super::engine::{Kit, Runtime, Variant};
 use super::limits::Limits;
 use super::pages::State;
 use super::slot::{Origin, Slot, Spent};
@@ -156,9 +156,9 @@ impl Pool {
     }
 
     /// Takes an instance back: made like new, or dropped off the caller's thread.
-    pub fn give(&self, runtime: &Arc<Runtime>, metered: bool, lease: Lease) {
+    pub fn give(&self, runtime: &Arc<Runtime>, variant: Variant, lease: Lease) {
         let Lease { mut slot, tracking } = lease;
-        let Some(way) = tracking else { return self.retire(runtime, metered, Some(slot)) };
+        let Some(way) = tracking else { return self.retire(runtime, variant, Some(slot)) };
         let state = slot.reset().and_then(|()| self.sample(&mut slot));
         match state {
             Ok(()) => {
@@ -201,7 +201,7 @@ impl Pool {
     }
 
     /// Drops a used instance and makes new ones, in the background.
-    pub fn retire(&self, runtime: &Arc<Runtime>, metered: bool, used: Option<Slot>) {
+    pub fn retire(&self, runtime: &Arc<Runtime>, variant: Variant, used: Option<Slot>) {
         let filling = self.filling.swap(true, Ordering::AcqRel);
         let inside = Arc::clone(runtime);
         let work = async move {
@@ -209,7 +209,7 @@ impl Pool {
             if filling {
                 return;
             }
-            let Ok(kit) = inside.kit(metered) else { return };
+            let Ok(kit) = inside.kit(variant) else { return };
             let pool = &kit.pool;
             while lock(&pool.spares).len() < SPARES {
                 // An instance that cannot be made now is reported to the caller who needs it.

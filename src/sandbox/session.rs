@@ -145,9 +145,9 @@ impl Session {
     fn leave(&self, place: &mut Place) {
         if let Some(lease) = place.live.take() {
             let runtime = Runtime::get();
-            let metered = self.sandbox.metered();
-            if let Ok(kit) = runtime.kit(metered) {
-                kit.pool.give(&runtime, metered, *lease);
+            let variant = self.sandbox.variant();
+            if let Ok(kit) = runtime.kit(variant) {
+                kit.pool.give(&runtime, variant, *lease);
             }
         }
     }

@@ -391,11 +391,14 @@ impl Slot {
         let candidates = known.chain(std::iter::once(all));
         let (runs, data) = State::of(memory, candidates, &image);
         let world = self.store.data().world.clone();
-        State { runs, data, size, globals: self.globals(), world, max_value: self.max_value }
+        State { runs, data, size, globals: self.globals(), world, max_value: self.max_value, guest: image.guest }
     }
 
     /// Brings a new or reset instance into a saved state.
     pub fn load(&mut self, state: &State) -> Result<()> {
+        if state.guest != self.image.guest {
+            bail!("it was saved with another guest");
+        }
         let size = self.memory.data_size(&self.store);
         if state.size > size {
             self.store.data_mut().memory_limit = state.size;

@@ -1,13 +1,13 @@
 //! A reset slot is compared with the master image. Here it is damaged in every way that the comparison must see.
 
 use super::*;
-use crate::sandbox::engine::Runtime;
+use crate::sandbox::engine::{Runtime, Variant};
 use crate::sandbox::exec::block_on;
 
 /// A slot of its own, which has run a program and was reset.
 fn slot(way: Tracking) -> Slot {
     let runtime = Runtime::get();
-    let kit = runtime.kit(false).expect("the guest can be had");
+    let kit = runtime.kit(Variant::default()).expect("the guest can be had");
     block_on(
         async {
             let mut slot = kit.instance(Some(way)).await.expect("an instance");
@@ -112,7 +112,7 @@ fn a_slot_that_grew_or_wrote_much_is_not_used_again() {
 #[test]
 fn a_saved_state_is_loaded_exactly() {
     let runtime = Runtime::get();
-    let kit = runtime.kit(false).expect("the guest can be had");
+    let kit = runtime.kit(Variant::default()).expect("the guest can be had");
     for way in Tracking::available().into_iter().map(Some).chain([None]) {
         for source in ["x = [1, 2, 3]", "x = bytearray(40 << 20)\nx[5] = 7", "import sqlite3, os\nos.urandom(9)\n1 / 0"]
         {

@@ -11,6 +11,7 @@ from mentor.errors import MentorError
 __all__ = ["main"]
 
 _COMMANDS = {
+    "guest": ("mentor.cli.guest", "guest", "Build guests of the sandbox with packages in them."),
     "import": ("mentor.cli.importing", "import_group", "Turn published data sets into task files."),
     "report": ("mentor.cli.report", "report", "Write a run's report.html."),
     "run": ("mentor.cli.run", "run", "Run a Python script in the sandbox."),

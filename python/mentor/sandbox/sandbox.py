@@ -15,6 +15,7 @@ from mentor import _core
 from mentor.errors import BuildError, InputError
 from mentor.sandbox.arguments import as_call, as_environment, as_source, check_whole, wait_for
 from mentor.sandbox.cache import OutcomeCache, copied
+from mentor.sandbox.guests import find_guest
 from mentor.sandbox.outcome import Limits, Outcome, read_outcome
 from mentor.sandbox.session import SavedState, Session, core_state
 
@@ -23,7 +24,7 @@ __all__ = ["Sandbox"]
 _CLOCK = 1_767_225_600  # 2026-01-01T00:00:00Z
 _Result: TypeAlias = "tuple[Any, Any]"
 _log = logging.getLogger(__name__)
-_ready: set[tuple[int, bool]] = set()  # (process, whether fuel is counted)
+_ready: set[tuple[int, bool, str | None]] = set()  # (process, whether fuel is counted, file of the guest)
 
 
 class Sandbox:
@@ -42,12 +43,14 @@ class Sandbox:
         clock: Where the guest's virtual clock starts, seconds since 1970; by default 2026-01-01T00:00:00Z.
         cache_mb: MB of outcomes that are kept, by content: the same program, environment, seed, clock and limits are
             not run again, as they would give the same. 0 keeps none. Only reproducible outcomes are kept.
+        guest: Name of a guest with packages in it, such as ``sympy``, or the start of its hash; ``mentor guest build``
+            makes one. By default the built-in guest, which has the standard library.
 
     Raises:
         TypeError: An argument has the wrong type.
         InputError: A limit, the seed or another argument is out of its range.
         SandboxError: ``reset`` was asked for where the kernel cannot do it.
-        BuildError: The extension was built without the sandbox.
+        BuildError: The extension was built without the sandbox, or the guest has to be built, which fails.
 
     Example:
         >>> sandbox = Sandbox(limits=Limits(timeout_ms=200))
@@ -63,6 +66,7 @@ class Sandbox:
         isolation: str = "auto",
         clock: int = _CLOCK,
         cache_mb: int = 0,
+        guest: str | None = None,
     ) -> None:
         limits = Limits() if limits is None else limits
         if not isinstance(limits, Limits):
@@ -79,8 +83,10 @@ class Sandbox:
         self._isolation = isolation
         self._clock = clock
         self._cache = OutcomeCache(cache_mb << 20) if cache_mb else None
+        self._guest = None if guest is None else find_guest(guest)
+        self._path = None if self._guest is None else self._guest.file
         self._core = _core.Sandbox(
-            limits.timeout_ms, limits.memory_mb, limits.output_kb, limits.fuel, seed, clock, isolation
+            limits.timeout_ms, limits.memory_mb, limits.output_kb, limits.fuel, seed, clock, isolation, self._path
         )
 
     @property
@@ -106,7 +112,7 @@ class Sandbox:
     @cached_property
     def guest(self) -> str:
         """SHA-256 of the guest, in hex: runs are reproducible as long as it stays the same."""
-        return str(_core.GUEST_SHA256)
+        return str(_core.GUEST_SHA256) if self._guest is None else self._guest.hash
 
     def prepare(self) -> None:
         """Compile or load the guest now; the first run does it otherwise.
@@ -115,12 +121,12 @@ class Sandbox:
             SandboxError: The guest can be neither loaded nor compiled.
         """
         metered = self._limits.fuel is not None
-        key = (os.getpid(), metered)
+        key = (os.getpid(), metered, self._path)
         if key in _ready:
             return
-        if not _core.sandbox_is_compiled(metered):
+        if not _core.sandbox_is_compiled(metered, self._path):
             _log.warning("compiling the sandbox's guest, once; this takes some seconds")
-        _core.sandbox_prepare(metered)
+        _core.sandbox_prepare(metered, self._path)
         _ready.add(key)
 
     def run(self, code: str, env: str | None = None, *, filename: str = "<code>") -> Outcome:
@@ -320,7 +326,7 @@ class Sandbox:
             their ``state_bytes``. ``dropped_differing`` above 0 would be a bug.
         """
         self.prepare()
-        return _core.sandbox_stats(self._limits.fuel is not None)
+        return _core.sandbox_stats(self._limits.fuel is not None, self._path)
 
     def _key(self, cache: OutcomeCache, step: _core._Step, env: tuple[str, str] | None) -> bytes:
         return cache.key(self._limits, (self.guest, self._seed, self._clock), step, env)
@@ -392,7 +398,7 @@ class Sandbox:
             key = self._key(self._cache, step, env)
             if (known := self._cache.get(key)) is not None:
                 return known
-        if (os.getpid(), self._limits.fuel is not None) not in _ready:
+        if (os.getpid(), self._limits.fuel is not None, self._path) not in _ready:
             await asyncio.to_thread(self.prepare)
         outcome = await wait_for(lambda done: self._core.spawn(step, env, done))
         if self._cache is not None and key is not None:
@@ -401,14 +407,15 @@ class Sandbox:
 
     def __reduce__(self) -> tuple[Any, ...]:
         cache_mb = 0 if self._cache is None else self._cache.limit >> 20
-        return _rebuild, (self._limits, self._seed, self._isolation, self._clock, cache_mb)
+        guest = None if self._guest is None else self._guest.name
+        return _rebuild, (self._limits, self._seed, self._isolation, self._clock, cache_mb, guest)
 
     def __repr__(self) -> str:
         return f"Sandbox(limits={self._limits}, seed={self._seed})"
 
 
-def _rebuild(limits: Limits, seed: int, isolation: str, clock: int, cache_mb: int) -> Sandbox:
-    return Sandbox(limits=limits, seed=seed, isolation=isolation, clock=clock, cache_mb=cache_mb)
+def _rebuild(limits: Limits, seed: int, isolation: str, clock: int, cache_mb: int, guest: str | None) -> Sandbox:
+    return Sandbox(limits=limits, seed=seed, isolation=isolation, clock=clock, cache_mb=cache_mb, guest=guest)
 
 
 def _put(queue: SimpleQueue[_Result], raw: Any, error: Any) -> None:
