@@ -142,6 +142,7 @@ fn guest_build(py: Python<'_>, component: &[u8]) -> PyResult<(String, PathBuf)> 
 
 /// Deletes the file of a guest and what was made of it.
 #[pyfunction]
+#[allow(clippy::needless_pass_by_value)] // a path is extracted so
 fn guest_remove(py: Python<'_>, path: PathBuf) -> PyResult<()> {
     py.detach(|| sandbox::forget(Guest::open(&path)?)).map_err(|error| raise(py, &error))
 }
@@ -154,6 +155,7 @@ fn cache_folder() -> Option<PathBuf> {
 
 /// Hash of the guest in a file.
 #[pyfunction]
+#[allow(clippy::needless_pass_by_value)] // a path is extracted so
 fn guest_hash(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
     py.detach(|| Guest::open(&path)).map(Guest::hash).map_err(|error| raise(py, &error))
 }
