@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from mentor.sandbox import Outcome
 
-__all__ = ["run"]
+__all__ = ["read_script", "run"]
 
 _PATIENCE = 0.5  # seconds before there is something to see
 
@@ -43,7 +43,7 @@ def run(
     from mentor.errors import InputError
     from mentor.sandbox import Limits, Sandbox
 
-    source, name = _read(file)
+    source, name = read_script(file)
     try:
         limits = Limits(timeout_ms=timeout_ms, memory_mb=memory_mb, output_kb=output_kb, fuel=fuel)
         sandbox = Sandbox(limits=limits, seed=seed)
@@ -58,7 +58,7 @@ def run(
         raise click.exceptions.Exit(1)
 
 
-def _read(file: Path) -> tuple[str, str]:
+def read_script(file: Path) -> tuple[str, str]:
     """Source and name of the script; Python's own rule for its encoding (PEP 263)."""
     import io
     import tokenize

@@ -1,0 +1,103 @@
+"""``POST /run_code``: a Python program, as SandboxFusion answers it."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from mentor.errors import SandboxError
+from mentor.sandbox import Fault, Outcome
+from mentor.serve.fields import BadRequest, base64_files, milliseconds, names, text, whole
+from mentor.serve.guests import Guests
+from mentor.serve.preludes import with_stdin
+from mentor.serve.reply import Reply, json_reply
+
+__all__ = ["run_code"]
+
+_TIMEOUT_MS = 10_000
+_KILLED, _ABORTED = -9, -6  # return codes of processes that a signal ended
+
+
+async def run_code(guests: Guests, body: Mapping[str, Any]) -> Reply:
+    """Runs a program.
+
+    Args:
+        guests: Where it runs.
+        body: ``code`` and ``language`` (``python``); ``run_timeout`` in seconds, 10 by default; ``memory_limit_MB``,
+            ``stdin``. ``compile_timeout`` and ``args`` are checked and have no use for Python.
+
+    Returns:
+        ``status`` (``Success``, ``Failed``, or ``SandboxError`` where the host failed), ``message``,
+        ``compile_result`` (null), ``run_result`` (``status``, ``execution_time`` in seconds, ``return_code``,
+        ``stdout``, ``stderr``), ``executor_pod_name`` and ``files``.
+    """
+    code = text(body, "code")
+    language = text(body, "language")
+    if language != "python":
+        raise BadRequest(f"language must be 'python', the only one here, not {language[:50]!r}", "language")
+    milliseconds(body, "compile_timeout", _TIMEOUT_MS)
+    names(body, "args")
+    stdin = text(body, "stdin") if body.get("stdin") is not None else None
+    files, fetch = base64_files(body, "files"), names(body, "fetch_files")
+    for field, given in (("files", files), ("fetch_files", fetch)):
+        if given:
+            raise BadRequest(f"{field} must be empty: programs have no files here", field)
+    sandbox = guests.sandbox(
+        milliseconds(body, "run_timeout", _TIMEOUT_MS), min(whole(body, "memory_limit_MB", -1), 2**31)
+    )
+    try:
+        outcome = await sandbox.arun(code, with_stdin(stdin), filename="main.py")
+    except SandboxError as error:
+        return _reply("SandboxError", str(error), None, {}, "host")
+    fault = None if outcome.fault is None else outcome.fault.kind
+    result = _result(outcome)
+    status = "Success" if result["return_code"] == 0 else "Failed"
+    return _reply(status, "", result, {}, fault)
+
+
+def _reply(
+    status: str, message: str, result: dict[str, Any] | None, files: Mapping[str, bytes], fault: str | None
+) -> Reply:
+    return json_reply(
+        {
+            "status": status,
+            "message": message,
+            "compile_result": None,
+            "run_result": result,
+            "executor_pod_name": os.environ.get("MY_POD_NAME"),
+            "files": {path: base64.b64encode(content).decode() for path, content in files.items()},
+        },
+        fault=fault,
+    )
+
+
+def _result(outcome: Outcome) -> dict[str, Any]:
+    code, added = (0, "") if outcome.fault is None else _ending(outcome.fault)
+    return {
+        "status": "Finished" if code is not None else "TimeLimitExceeded",
+        "execution_time": outcome.wall_ms / 1_000,
+        "return_code": code,
+        "stdout": outcome.stdout,
+        "stderr": outcome.stderr + added,
+    }
+
+
+def _ending(fault: Fault) -> tuple[int | None, str]:
+    """Return code of the process that a fault would have ended, none for a timeout, and what it would have printed."""
+    if fault.kind == "timeout":
+        return None, ""
+    if fault.type_name == "SystemExit":
+        said = fault.message.removeprefix("SystemExit").removeprefix(": ")
+        digits = said.removeprefix("-")
+        if digits.isascii() and digits.isdecimal() and len(digits) < 20:
+            return int(said) & 0xFF, ""
+        return 1, f"{said}\n"
+    if fault.traceback:
+        return 1, fault.traceback
+    if fault.kind == "trap":
+        if fault.message.endswith("(success)"):  # os._exit(0)
+            return 0, ""
+        return (1 if "ended its process" in fault.message else _ABORTED), f"{fault.message}\n"
+    return _KILLED, f"{fault.kind}: {fault.message}\n"
