@@ -8,6 +8,7 @@ import socket
 import statistics
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -322,6 +323,40 @@ def test_many_clients_at_once_get_their_own_answers() -> None:
     with serving() as server:
         asyncio.run(everyone(server.url))
         assert server.metric('mentor_requests_total{route="/execute",status="200"}') == 120
+
+
+def test_an_answer_has_its_time_waiting_included() -> None:
+    with serving("--max-wait-ms", "500") as server:
+        response = CLIENT.post(f"{server.url}/execute", json=ENDLESS)
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert response.json()["error"]["message"] == "no answer within 0.5 s"
+        wait_until(lambda: server.metric("mentor_running_requests ") == 0)
+        assert server.execute("", "1")["result"] == 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_clients_that_do_not_read_their_answers() -> None:
+    def sockets(server: Server) -> int:
+        folder = Path(f"/proc/{server.process.pid}/fd")
+        return sum(str(file.readlink()).startswith("socket:") for file in folder.iterdir())
+
+    # More than the buffers of the kernel hold.
+    body = {"code": "print('x' * 10_000_000)", "language": "python"}
+    with serving("--idle-ms", "1000", "--arrival-ms", "1000", "--output-kb", "16384") as server:
+        time.sleep(0.3)  # the connection that found the server up is closed by then
+        before = sockets(server)
+        clients = [socket.socket() for _ in range(2)]
+        try:
+            for client, header in zip(clients, ("keep-alive", "close"), strict=True):
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+                client.connect(server.address)
+                client.sendall(request("/run_code", body, Connection=header))
+            wait_until(lambda: sockets(server) >= before + 2)
+            wait_until(lambda: server.metric('mentor_requests_total{route="/run_code",status="200"}') == 2)
+            wait_until(lambda: sockets(server) <= before)
+        finally:
+            for client in clients:
+                client.close()
 
 
 def test_ipv6() -> None:

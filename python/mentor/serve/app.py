@@ -8,6 +8,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from mentor import __version__
@@ -230,6 +231,7 @@ async def _end_with_parent() -> None:
     signal.raise_signal(signal.SIGTERM)
 
 
+@lru_cache(maxsize=64)
 def _is_local(host: bytes) -> bool:
     """Whether a Host header names this machine."""
     name = host.decode("latin-1").lower()

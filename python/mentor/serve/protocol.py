@@ -87,6 +87,17 @@ class Connection(HttpToolsProtocol):
         self._arriving = False
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """An answer is written; a client that does not read it has so long to begin with it."""
+        super().on_response_complete()
+        if self.transport.is_closing():
+            self._stop_timer()
+            self._timer = self.loop.call_later(self._arrival, self.transport.abort)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing came for a while. What the client has not read by now it never will."""
+        self.transport.abort()
+
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self._arrival, self._expire)
 
