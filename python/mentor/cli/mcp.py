@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +53,23 @@ def mcp(
 def _suite(name: str) -> ToolSet:
     from mentor import tools
 
-    known = sorted(word for word in tools.__all__ if word.islower())
-    if name not in known:
-        raise click.UsageError(f"--suite: there is no {name!r}; there are: {', '.join(known)}")
-    suite: ToolSet = getattr(tools, name)()
+    makers = {word: getattr(tools, word) for word in tools.__all__ if _makes_tools(getattr(tools, word))}
+    if name not in makers:
+        raise click.UsageError(f"--suite: there is no {name!r}; there are: {', '.join(sorted(makers))}")
+    suite: ToolSet = makers[name]()
     return suite
+
+
+def _makes_tools(thing: object) -> bool:
+    """Whether this is a function that gives a tool set without being given anything."""
+    from mentor.tools import ToolSet
+
+    if not inspect.isfunction(thing):
+        return False
+    signature = inspect.signature(thing)
+    return signature.return_annotation in ("ToolSet", ToolSet) and all(
+        parameter.default is not parameter.empty for parameter in signature.parameters.values()
+    )
 
 
 def _source(file: Path, limits: Limits, seed: int) -> ToolSet:

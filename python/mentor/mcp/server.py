@@ -71,7 +71,7 @@ class _Connection:
                 self.tools.append(
                     mcp_types.Tool(
                         name=function["name"],
-                        description=function["description"],
+                        description=function.get("description"),
                         input_schema=function["parameters"],
                     )
                 )
