@@ -80,6 +80,7 @@ def test_the_token_of_the_environment() -> None:
         (["--token", TOKEN, "--token-file", "x"], "give the token once"),
         (["--memory-mb", "10"], "memory_mb must be from 48 to 4096, not 10"),
         (["--host", "1.2.3.4", "--token", TOKEN], "cannot listen on 1.2.3.4 port 0: "),
+        (["--guest", "no-such-guest"], "no-such-guest"),
         (["--port", "70000"], "70000 is not in the range"),
     ],
 )
@@ -99,7 +100,13 @@ def test_a_port_in_use() -> None:
 
 @pytest.mark.parametrize(
     ("change", "kind"),
-    [({"port": 1.5}, TypeError), ({"workers": 0}, InputError), ({"host": 1}, TypeError), ({"token": 1}, TypeError)],
+    [
+        ({"port": 1.5}, TypeError),
+        ({"workers": 0}, InputError),
+        ({"host": 1}, TypeError),
+        ({"token": 1}, TypeError),
+        ({"guest": 1}, TypeError),
+    ],
 )
 def test_wrong_settings(change: dict[str, Any], kind: type[Exception]) -> None:
     with pytest.raises(kind, match=next(iter(change))):

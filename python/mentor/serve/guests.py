@@ -33,7 +33,8 @@ class Guests:
 
     def _make(self, timeout_ms: int, memory_mb: int) -> Sandbox:
         memory_mb = self._settings.memory_mb if memory_mb < 1 else max(memory_mb, _LEAST_MB)
-        return Sandbox(limits=self._settings.limits(timeout_ms, memory_mb), seed=self._settings.seed)
+        settings = self._settings
+        return Sandbox(limits=settings.limits(timeout_ms, memory_mb), seed=settings.seed, guest=settings.guest)
 
     async def load(self, sandbox: Sandbox, env: str) -> Outcome:
         """What an environment does by itself: its fault, or what it prints.

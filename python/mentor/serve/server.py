@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from mentor.errors import InputError
+from mentor.sandbox import Sandbox
 from mentor.serve.app import App
 from mentor.serve.metrics import FOLDER
 from mentor.serve.protocol import Connection
@@ -31,8 +32,11 @@ def serve(settings: Settings, *, on_listening: Callable[[str], object] | None = 
         on_listening: Called with the server's address as soon as clients can connect.
 
     Raises:
-        InputError: The address cannot be listened on.
+        InputError: The address cannot be listened on, or there is no such guest.
+        BuildError: The guest has to be built, which fails.
+        SandboxError: The guest can be neither loaded nor compiled.
     """
+    Sandbox(guest=settings.guest).prepare()  # what goes wrong here should be said before anyone connects
     listener = _listen(settings)
     config = uvicorn.Config(
         App(settings),

@@ -26,6 +26,7 @@ class Settings:
         memory_mb: Memory of a guest; a request may ask for less.
         output_kb: KB of stdout and stderr together, and of a result as JSON.
         seed: Seed of every run.
+        guest: Name of a guest with packages in it (``mentor guest build``); without it the built-in one.
         max_body_kb: Largest request; larger ones get 413.
         max_running: Requests under way at once; the next one gets 503.
         max_connections: Open connections; the next one gets 503.
@@ -52,6 +53,7 @@ class Settings:
     memory_mb: int = 256
     output_kb: int = 1_024
     seed: int = 0
+    guest: str | None = None
     max_body_kb: int = 4_096
     max_running: int = 256
     max_connections: int = 1_024
@@ -71,6 +73,8 @@ class Settings:
             first, last = _RANGES.get(name, (1, 2**31 - 1))
             if not first <= value <= last:
                 raise InputError(f"{name} must be from {first} to {last}, not {value}")
+        if self.guest is not None and not isinstance(self.guest, str):
+            raise TypeError(f"guest must be a str, not {type(self.guest).__name__}")
         _check_token(self.token)
         if self.token is None and not is_loopback(self.host):
             raise InputError(
