@@ -22,6 +22,7 @@ from mentor.serve.settings import Settings
 __all__ = ["serve"]
 
 _BACKLOG = 2_048
+_HUNG = 60  # seconds without a sign of life, imports included, after which a worker is replaced
 
 
 def serve(settings: Settings, *, on_listening: Callable[[str], object] | None = None) -> None:
@@ -52,6 +53,7 @@ def serve(settings: Settings, *, on_listening: Callable[[str], object] | None = 
         server_header=False,
         backlog=_BACKLOG,
         timeout_keep_alive=max(1, settings.idle_ms // 1_000),
+        timeout_worker_healthcheck=_HUNG,
         timeout_graceful_shutdown=max(1, settings.grace_ms // 1_000),
     )
     # After its last answer uvicorn raises the signal again, for whoever had a handler before.
