@@ -18,6 +18,8 @@ from typing import IO, Any
 
 import httpx
 
+from mentor import Sandbox
+
 COMMAND = [sys.executable, "-c", "from mentor.cli import main; main()", "serve", "--port", "0"]
 # A connection for each request, and no time spent on loading certificates.
 CLIENT = httpx.Client(verify=False, limits=httpx.Limits(max_keepalive_connections=0), timeout=60)
@@ -71,6 +73,7 @@ class Server:
 @contextmanager
 def serving(*options: str, env: dict[str, str] | None = None) -> Iterator[Server]:
     """A server on a free port."""
+    Sandbox().prepare()  # where the guest is compiled first, the server has no time limit for it
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen([*COMMAND, *options], stdout=log, stderr=log, env={**os.environ, **(env or {})})
         server = Server(process, "", log)
