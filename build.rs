@@ -25,7 +25,7 @@ mod guest {
     use std::process::{Command, Stdio};
     use std::{env, fs, io};
 
-    const SOURCES: [&str; 4] = ["app.py", "packages.py", "stdlib.py", "streams.py"];
+    const SOURCES: [&str; 5] = ["app.py", "functions.py", "packages.py", "stdlib.py", "streams.py"];
     const WIT: &str = "wit/guest.wit";
     const INSTALL: &str = "`pip install componentize-py==0.25.1`, or set MENTOR_GUEST to a prebuilt guest, or build \
                            without the feature `sandbox`";
@@ -53,7 +53,7 @@ mod guest {
             fs::write(out.join(name), packed).map_err(|error| format!("{}: {error}", out.display()))?;
         }
         // How the image is made decides addresses and fuel as much as the guest does.
-        for file in ["engine.rs", "host.rs", "rehearsal.rs", "slot.rs"] {
+        for file in ["calls.rs", "engine.rs", "host.rs", "rehearsal.rs", "slot.rs"] {
             let path = root.join("src/sandbox").join(file);
             println!("cargo::rerun-if-changed={}", path.display());
             hash.update(fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?);

@@ -15,6 +15,7 @@ import sys
 import traceback
 import types
 
+import functions
 import stdlib
 import streams
 from wit_world import exports
@@ -222,6 +223,9 @@ class Runner(exports.Runner):
         global _max_value
         _max_value = max_value
         random.seed(seed)
+
+    def grant(self, names):
+        functions.grant(names.split("\n"), _main.__dict__)
 
     def load(self, source, filename):
         filename = filename or "<env>"

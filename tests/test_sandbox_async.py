@@ -128,7 +128,7 @@ def test_a_cancelled_step_ends_its_session() -> None:
             await asyncio.gather(task, return_exceptions=True)
             outcome = await session.arun("x")  # waits for the step before it
             assert outcome.fault is not None
-            assert session.ended == "trap"
+            assert session.ended == "cancelled"
             session.rebuild()
             assert (await session.arun("x")).value == 1
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mentor import errors, tools
     from mentor._core import __version__
     from mentor.explain import Explanation
-    from mentor.sandbox import Fault, Limits, Outcome, Sandbox, SavedState, Session
+    from mentor.sandbox import Fault, HostCall, HostFunctions, Limits, Outcome, Run, Sandbox, SavedState, Session
     from mentor.score import (
         DenseReward,
         PublishedReward,
@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "__version__": "mentor._core",
-    **dict.fromkeys(("Fault", "Limits", "Outcome", "Sandbox", "SavedState", "Session"), "mentor.sandbox"),
+    **dict.fromkeys(
+        ("Fault", "HostCall", "HostFunctions", "Limits", "Outcome", "Run", "Sandbox", "SavedState", "Session"),
+        "mentor.sandbox",
+    ),
     **dict.fromkeys(
         (
             "DenseReward",
@@ -54,12 +57,15 @@ __all__ = [
     "DenseReward",
     "Explanation",
     "Fault",
+    "HostCall",
+    "HostFunctions",
     "Limits",
     "Match",
     "Outcome",
     "PublishedReward",
     "Reference",
     "ReferenceCall",
+    "Run",
     "Sandbox",
     "SavedState",
     "Score",

@@ -11,9 +11,11 @@ __all__ = [
     "GUEST_SHA256",
     "REWARDS",
     "Handle",
+    "Inbox",
     "PreparedReference",
     "PreparedReward",
     "PreparedTools",
+    "Reply",
     "Sandbox",
     "Scores",
     "Session",
@@ -31,6 +33,7 @@ __all__ = [
     "sandbox_isolations",
     "sandbox_prepare",
     "sandbox_stats",
+    "sandbox_work",
     "score",
 ]
 
@@ -150,13 +153,22 @@ _FaultKind: TypeAlias = Literal[
     "out_of_fuel",
     "memory_limit",
     "output_limit",
+    "cancelled",
+    "replay",
     "bad_arguments",
     "bad_result",
     "unknown_tool",
 ]
 _Fault: TypeAlias = tuple[_FaultKind, str, str, str]  # kind, type_name, message, traceback
-# stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible
-_Outcome: TypeAlias = tuple[str, str, str | None, str | None, _Fault | None, int | None, float, bool, bool]
+_Call: TypeAlias = tuple[str, str, bool, str]  # name, arguments, whether it returned, result or error
+# stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls
+_Outcome: TypeAlias = tuple[
+    str, str, str | None, str | None, _Fault | None, int | None, float, bool, bool, list[_Call] | None
+]
+# What answers calls, calls to repeat instead, where output goes, and what is called on the caller's thread to hear it.
+_Ties: TypeAlias = tuple[
+    Callable[[str, str, "Reply"], object] | None, list[_Call] | None, "Inbox | None", Callable[[], object] | None
+]
 
 # A program and what tracebacks call it, or a function's name, its arguments as JSON, and None.
 _Step: TypeAlias = tuple[str, str] | tuple[str, str, bool | None]
@@ -176,15 +188,24 @@ class Sandbox:
         isolated: str,
         path: str | PathLike[str] | None = None,
     ) -> Sandbox: ...
-    def run(self, step: _Step, env: tuple[str, str] | None) -> _Outcome:
+    def granting(self, names: list[str], timeout_ms: int, max_calls: int, max_kb: int) -> Sandbox:
+        """The same whose programs may call functions of the host."""
+
+    def run(self, step: _Step, env: tuple[str, str] | None, ties: _Ties | None = None) -> _Outcome:
         """Does one step after an environment: its source and what tracebacks call it."""
 
     def run_batch(
-        self, steps: Sequence[_Step], env: tuple[str, str] | None, progress: Callable[[int, int], object] | None
+        self,
+        steps: Sequence[_Step],
+        env: tuple[str, str] | None,
+        progress: Callable[[int, int], object] | None,
+        ties: _Ties | None = None,
     ) -> list[_Outcome]:
         """Does many; `progress` gets the numbers of finished steps and of all."""
 
-    def spawn(self, step: _Step, env: tuple[str, str] | None, done: Callable[[Any, Any], object]) -> Handle:
+    def spawn(
+        self, step: _Step, env: tuple[str, str] | None, done: Callable[[Any, Any], object], ties: _Ties | None = None
+    ) -> Handle:
         """Starts a step in the background; `done(outcome, error)` is called on another thread."""
 
     def session(self) -> Session:
@@ -201,6 +222,33 @@ class Handle:
         """Stops it at its next tick (10 ms)."""
 
 @final
+class Reply:
+    """Where the answer to a call goes."""
+
+    def send(self, returned: bool, text: str) -> None:
+        """Gives the answer: the JSON of a result, or `Class: message`. Only the first counts."""
+
+    def when_abandoned(self, hook: Callable[[], object]) -> None:
+        """Has it called, on another thread, when the guest does not wait any more."""
+
+@final
+class Inbox:
+    """Output that was not heard yet.
+
+    `pump` is called on another thread when there is some, and is to call `take` until that gives none; before that it
+    is not called again.
+    """
+
+    def __new__(cls, pump: Callable[[], object] | None) -> Inbox: ...
+    def take(self) -> list[tuple[str, str]] | None:
+        """Output since the last time, pairs of a stream's name and text; none when there is no reason to look."""
+
+    def wake(self) -> None:
+        """Has `pump` called also where there is no output."""
+
+    def __bool__(self) -> bool: ...
+
+@final
 class State:
     """A saved state of a session."""
 
@@ -212,10 +260,10 @@ class State:
 class Session:
     """An instance that keeps its globals."""
 
-    def run(self, step: _Step) -> _Outcome:
+    def run(self, step: _Step, ties: _Ties | None = None) -> _Outcome:
         """Does one step."""
 
-    def spawn(self, step: _Step, done: Callable[[Any, Any], object]) -> Handle:
+    def spawn(self, step: _Step, done: Callable[[Any, Any], object], ties: _Ties | None = None) -> Handle:
         """Starts a step in the background; `done(outcome, error)` is called on another thread."""
 
     def save(self) -> State:
@@ -262,6 +310,9 @@ def sandbox_stats(metered: bool, path: str | PathLike[str] | None = None) -> dic
 
 def sandbox_check(metered: bool, whole: bool, path: str | PathLike[str] | None = None) -> tuple[int, int]:
     """Compares the instances that wait to be used again with the master image: how many there are, how many differ."""
+
+def sandbox_work() -> tuple[Callable[..., object], tuple[Any, ...]] | None:
+    """Waits for work: a callable and its arguments. None when there was none for a while."""
 
 def sandbox_isolations() -> list[str]:
     """Isolations that this machine can do, the default first."""

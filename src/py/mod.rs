@@ -3,8 +3,12 @@
 mod detail;
 mod judge;
 #[cfg(feature = "sandbox")]
+mod pool;
+#[cfg(feature = "sandbox")]
 mod sandbox;
 mod score;
+#[cfg(feature = "sandbox")]
+mod ties;
 
 use pyo3::prelude::*;
 
@@ -29,6 +33,10 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     score::register(module)?;
     judge::register(module)?;
     #[cfg(feature = "sandbox")]
-    sandbox::register(module)?;
+    {
+        sandbox::register(module)?;
+        pool::register(module)?;
+        ties::register(module)?;
+    }
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! `Sandbox` and `Session` for Python. `mentor.sandbox` wraps them; nothing else should use them.
 
 use super::raise;
+use super::ties::{Hearing, RawCall, RawTies, wrap_call};
 use crate::error::Error;
-use crate::sandbox::{self, Environment, GUEST_SHA256, Guest, Isolation, Limits, Outcome, Program, Step, Tracking};
+use crate::sandbox::{
+    self, Environment, GUEST_SHA256, Grant, Guest, Isolation, Limits, Outcome, Program, Step, Ties, Tracking, Turn,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("GUEST_SHA256", GUEST_SHA256)?;
@@ -56,6 +60,33 @@ fn wait<T: Send>(
     }
 }
 
+/// `wait` for a step that may be listened to: the listener is called on this thread, and what it raises stops the step.
+fn wait_hearing<T: Send>(
+    py: Python<'_>,
+    cancel: &AtomicBool,
+    future: impl Future<Output = Result<T, Error>> + Send,
+    hearing: Option<Hearing>,
+) -> PyResult<T> {
+    let Some((inbox, pump)) = hearing else { return wait(py, cancel, future, false, || Ok(())) };
+    let mut interrupt = None;
+    let result = py.detach(|| {
+        sandbox::block_on_ticks(future, || {
+            if interrupt.is_none()
+                && (is_main_thread() || !inbox.get().is_empty())
+                && let Err(error) = Python::attach(|py| py.check_signals().and_then(|()| pump.call0(py).map(|_| ())))
+            {
+                cancel.store(true, Ordering::Relaxed);
+                interrupt = Some(error);
+            }
+        })
+    });
+    if let Some(error) = interrupt {
+        return Err(error);
+    }
+    pump.call0(py)?;
+    result.map_err(|error| raise(py, &error))
+}
+
 /// Whether Python handles signals on this thread. Other threads do not ask: one that waits for the GIL while the interpreter
 /// ends would be ended itself, in the middle of a guest.
 fn is_main_thread() -> bool {
@@ -69,9 +100,11 @@ fn is_main_thread() -> bool {
     true
 }
 
-/// `(stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible)`; the fault is none or
+/// `(stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls)`; the calls may be none, the fault is none or
 /// `(kind, type_name, message, traceback)`.
 fn wrap(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
+    let calls = outcome.calls;
+    let calls = (!calls.is_empty()).then(|| calls.into_iter().map(wrap_call).collect::<Vec<RawCall>>());
     let fault = outcome.fault.map(|f| (f.kind.as_str(), f.type_name, f.message, f.traceback));
     (
         outcome.stdout,
@@ -83,6 +116,7 @@ fn wrap(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
         outcome.wall_ms,
         outcome.truncated,
         outcome.reproducible,
+        calls,
     )
         .into_pyobject(py)
 }
@@ -245,26 +279,49 @@ impl Sandbox {
         made.map(Self).map_err(|error| raise(py, &error))
     }
 
-    fn run<'py>(&self, py: Python<'py>, step: RawStep, env: Option<(String, String)>) -> PyResult<Bound<'py, PyTuple>> {
+    /// The same whose programs may call functions of the host.
+    fn granting(&self, names: Vec<String>, timeout_ms: u64, max_calls: usize, max_kb: usize) -> Self {
+        let timeout = Duration::from_millis(timeout_ms);
+        Self(self.0.clone().granting(Grant { names: names.into(), timeout, max_calls, max_bytes: max_kb << 10 }))
+    }
+
+    #[pyo3(signature = (step, env, ties=None))]
+    fn run<'py>(
+        &self,
+        py: Python<'py>,
+        step: RawStep,
+        env: Option<(String, String)>,
+        ties: Option<RawTies>,
+    ) -> PyResult<Bound<'py, PyTuple>> {
         let program = Program { env: environment(env), step: step.into() };
         let cancel = Arc::default();
-        let outcome = wait(py, &cancel, self.0.start(&program, &cancel), false, || Ok(()))?;
+        let outcome = match ties {
+            None => wait(py, &cancel, self.0.start(&program, &cancel), false, || Ok(()))?,
+            Some(ties) => {
+                let (ties, hearing) = ties.read();
+                let sandbox = self.0.clone().tied(ties);
+                wait_hearing(py, &cancel, sandbox.start(&program, &cancel), hearing)?
+            }
+        };
         wrap(py, outcome)
     }
 
+    #[pyo3(signature = (steps, env, progress, ties=None))]
     fn run_batch<'py>(
         &self,
         py: Python<'py>,
         steps: Vec<RawStep>,
         env: Option<(String, String)>,
         progress: Option<&Bound<'py, PyAny>>,
+        ties: Option<RawTies>,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let total = steps.len();
         let progress = progress.map(|progress| progress.clone().unbind());
         let env = environment(env);
         let programs = steps.into_iter().map(|step| Program { env: env.clone(), step: step.into() }).collect();
         let (done, cancel) = (Arc::new(AtomicUsize::new(0)), Arc::default());
-        let batch = self.0.start_batch(programs, Arc::clone(&done), &cancel);
+        let sandbox = tied(&self.0, ties);
+        let batch = sandbox.start_batch(programs, Arc::clone(&done), &cancel);
         let report = |count: usize| match &progress {
             Some(progress) => Python::attach(|py| progress.call1(py, (count, total)).map(|_| ())),
             None => Ok(()),
@@ -275,11 +332,20 @@ impl Sandbox {
     }
 
     /// Starts a step in the background; `done(outcome, error)` is called on another thread.
-    fn spawn(&self, step: RawStep, env: Option<(String, String)>, done: Py<PyAny>) -> Handle {
+    #[pyo3(signature = (step, env, done, ties=None))]
+    fn spawn(&self, step: RawStep, env: Option<(String, String)>, done: Py<PyAny>, ties: Option<RawTies>) -> Handle {
         let program = Program { env: environment(env), step: step.into() };
-        let (sandbox, cancel) = (self.0.clone(), Arc::<AtomicBool>::default());
+        let (ties, turn) = turn(ties);
+        let (sandbox, cancel) = (self.0.clone().tied(ties), Arc::<AtomicBool>::default());
         let inside = Arc::clone(&cancel);
-        sandbox::spawn(async move { sandbox.start(&program, &inside).await }, move |result| finish(&done, result));
+        let work = async move {
+            if inside.load(Ordering::Relaxed) {
+                Ok(Outcome::cancelled())
+            } else {
+                sandbox.start(&program, &inside).await
+            }
+        };
+        sandbox::spawn_in(turn, &cancel, work, move |result| finish(&done, result));
         Handle(cancel)
     }
 
@@ -290,6 +356,18 @@ impl Sandbox {
     fn restore(&self, state: &State) -> Session {
         Session(self.0.restore(Arc::clone(&state.0)))
     }
+}
+
+/// The same sandbox, its runs tied.
+fn tied(sandbox: &sandbox::Sandbox, ties: Option<RawTies>) -> sandbox::Sandbox {
+    sandbox.clone().tied(ties.map(|ties| ties.read().0).unwrap_or_default())
+}
+
+/// Ties of a step in the background, and its turn.
+fn turn(ties: Option<RawTies>) -> (Ties, Arc<Turn>) {
+    let turn = Arc::<Turn>::default();
+    let ties = ties.map(|ties| Ties { turn: Some(Arc::clone(&turn)), ..ties.read().0 });
+    (ties.unwrap_or_default(), turn)
 }
 
 fn finish(done: &Py<PyAny>, result: Result<Outcome, Error>) {
@@ -335,17 +413,28 @@ struct Session(sandbox::Session);
 
 #[pymethods]
 impl Session {
-    fn run<'py>(&self, py: Python<'py>, step: RawStep) -> PyResult<Bound<'py, PyTuple>> {
+    #[pyo3(signature = (step, ties=None))]
+    fn run<'py>(&self, py: Python<'py>, step: RawStep, ties: Option<RawTies>) -> PyResult<Bound<'py, PyTuple>> {
         let (step, cancel) = (Step::from(step), Arc::default());
-        let outcome = wait(py, &cancel, self.0.step(&step, &cancel), false, || Ok(()))?;
+        let outcome = match ties {
+            None => wait(py, &cancel, self.0.step(&step, &cancel), false, || Ok(()))?,
+            Some(ties) => {
+                let (ties, hearing) = ties.read();
+                let session = self.0.tied(ties);
+                wait_hearing(py, &cancel, session.step(&step, &cancel), hearing)?
+            }
+        };
         wrap(py, outcome)
     }
 
     /// Starts a step in the background; `done(outcome, error)` is called on another thread.
-    fn spawn(&self, step: RawStep, done: Py<PyAny>) -> Handle {
-        let (session, step, cancel) = (self.0.clone(), Step::from(step), Arc::<AtomicBool>::default());
+    #[pyo3(signature = (step, done, ties=None))]
+    fn spawn(&self, step: RawStep, done: Py<PyAny>, ties: Option<RawTies>) -> Handle {
+        let (ties, turn) = turn(ties);
+        let (session, step, cancel) = (self.0.tied(ties), Step::from(step), Arc::<AtomicBool>::default());
         let inside = Arc::clone(&cancel);
-        sandbox::spawn(async move { session.step(&step, &inside).await }, move |result| finish(&done, result));
+        let work = async move { session.step(&step, &inside).await };
+        sandbox::spawn_in(turn, &cancel, work, move |result| finish(&done, result));
         Handle(cancel)
     }
 

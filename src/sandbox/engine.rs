@@ -13,6 +13,7 @@ use super::limits::Limits;
 use super::pool::Pool;
 use super::slot::{Origin, Slot};
 use super::stack::Stacks;
+use super::ticks::Ticks;
 use crate::error::Error;
 use async_lock::Semaphore;
 use sha2::{Digest as _, Sha256};
@@ -60,7 +61,7 @@ pub(super) struct Kit {
 }
 
 impl Kit {
-    fn new(variant: Variant) -> Result<Self> {
+    fn new(variant: Variant, ticks: Arc<Ticks>) -> Result<Self> {
         let memories = Arc::<Memories>::default();
         let mut config = config(variant.metered);
         config.with_host_memory(Arc::<Memories>::clone(&memories) as _);
@@ -74,6 +75,7 @@ impl Kit {
             while let Some(engine) = ticking.upgrade() {
                 engine.increment_epoch();
                 drop(engine);
+                ticks.tick();
                 std::thread::sleep(TICK);
             }
         })?;
@@ -285,7 +287,9 @@ pub(super) struct Runtime {
     kits: [OnceLock<std::result::Result<Kit, Error>>; Variant::COUNT],
     pub threads: Threads,
     /// Steps under way in the background; others wait without an instance.
-    pub permits: Semaphore,
+    pub permits: Arc<Semaphore>,
+    /// Those that wait for the host.
+    pub ticks: Arc<Ticks>,
 }
 
 impl Runtime {
@@ -300,7 +304,8 @@ impl Runtime {
                 let runtime = Arc::new(Self {
                     kits: Default::default(),
                     threads: Threads::default(),
-                    permits: Semaphore::new(LANES * exec::cores()),
+                    permits: Arc::new(Semaphore::new(LANES * exec::cores())),
+                    ticks: Arc::default(),
                 });
                 // After a fork the parent's runtime is left as it is: its threads are gone, its locks are unknown.
                 std::mem::forget(current.replace((pid, Arc::clone(&runtime))));
@@ -312,7 +317,8 @@ impl Runtime {
     /// The kit, made on first use: milliseconds from the cache, seconds where the guest must be compiled.
     pub fn kit(&self, variant: Variant) -> std::result::Result<&Kit, Error> {
         let made = self.kits[variant.index()].get_or_init(|| {
-            Kit::new(variant).map_err(|e| Error::Sandbox(format!("cannot prepare the sandbox's guest: {e:#}")))
+            Kit::new(variant, Arc::clone(&self.ticks))
+                .map_err(|e| Error::Sandbox(format!("cannot prepare the sandbox's guest: {e:#}")))
         });
         made.as_ref().map_err(Clone::clone)
     }

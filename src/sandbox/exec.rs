@@ -47,7 +47,12 @@ pub(super) fn cores() -> usize {
 }
 
 /// Runs a future on this thread. `watch` is called every 50 ms; what to do about what it sees is its own business.
-pub(super) fn block_on<T>(future: impl Future<Output = T>, mut watch: impl FnMut()) -> T {
+pub(super) fn block_on<T>(future: impl Future<Output = T>, watch: impl FnMut()) -> T {
+    block_on_at(WATCH, future, watch)
+}
+
+/// `block_on` that calls `watch` whenever the future waits, if `every` has passed since the last time.
+pub(super) fn block_on_at<T>(every: Duration, future: impl Future<Output = T>, mut watch: impl FnMut()) -> T {
     let (parker, unparker) = parking::pair();
     let waker = Waker::from(Arc::new(Unpark(unparker)));
     let mut cx = Context::from_waker(&waker);
@@ -57,7 +62,7 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>, mut watch: impl FnMut
         if let Poll::Ready(result) = future.as_mut().poll(&mut cx) {
             return result;
         }
-        if watched.elapsed() >= WATCH {
+        if watched.elapsed() >= every {
             watch();
             watched = Instant::now();
         }

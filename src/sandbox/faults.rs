@@ -29,6 +29,7 @@ pub(super) fn ended(kind: FaultKind) -> Outcome {
         wall_ms: 0.0,
         truncated: false,
         reproducible: true,
+        calls: Vec::new(),
     }
 }
 

@@ -16,8 +16,9 @@ pub const MOST_GUESTS: usize = 8;
 /// The interface that a guest must export.
 pub const INTERFACE: &str = "mentor:guest/runner@0.1.0";
 /// Sources of the built-in guest, by file name: another guest is built from these.
-pub const SOURCES: [(&str, &str); 5] = [
+pub const SOURCES: [(&str, &str); 6] = [
     ("app.py", include_str!("../../guest/app.py")),
+    ("functions.py", include_str!("../../guest/functions.py")),
     ("stdlib.py", include_str!("../../guest/stdlib.py")),
     ("packages.py", include_str!("../../guest/packages.py")),
     ("streams.py", include_str!("../../guest/streams.py")),

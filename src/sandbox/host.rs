@@ -5,7 +5,9 @@
 //! passes is a number that may mean anything, so each goes through `Caller::span` or `Caller::put`.
 
 use super::abi;
+use super::calls::{self, Calls};
 use super::meter::Meter;
+use super::output::{Stream, Tap};
 use std::sync::Arc;
 use wasmtime::{Caller, ExternType, Linker, Memory, Module, ResourceLimiter, Result, TypedFunc, UpdateDeadline, bail};
 
@@ -25,6 +27,8 @@ pub(super) enum Stop {
     Timeout,
     Cancelled,
     Exit,
+    /// It asked for something else than the record of calls that it was to repeat.
+    Differs,
 }
 
 /// What a guest can change in its host: part of every saved state.
@@ -49,6 +53,10 @@ pub(super) struct Host {
     pub memory_denied: bool,
     pub meter: Arc<Meter>,
     pub stop: Option<Stop>,
+    /// What the step under way may call.
+    pub calls: Option<Box<Calls>>,
+    /// Who listens to it.
+    pub tap: Option<Box<Tap>>,
     /// Set as soon as there is an instance.
     pub memory: Option<Memory>,
     pub realloc: Option<TypedFunc<(u32, u32, u32, u32), u32>>,
@@ -66,6 +74,8 @@ impl Host {
             memory_denied: false,
             meter,
             stop: None,
+            calls: None,
+            tap: None,
             memory: None,
             realloc: None,
         }
@@ -90,6 +100,9 @@ impl Host {
         self.output_left -= kept;
         let pipe = if fd == 2 { &mut self.stderr } else { &mut self.stdout };
         pipe.extend_from_slice(&bytes[..kept]);
+        if let Some(tap) = &mut self.tap {
+            tap.feed(if fd == 2 { Stream::Stderr } else { Stream::Stdout }, &bytes[..kept]);
+        }
         self.truncated |= kept < bytes.len();
         !self.truncated
     }
@@ -161,22 +174,22 @@ impl ResourceLimiter for Host {
     }
 }
 
-type Cx<'a> = Caller<'a, Host>;
+pub(super) type Cx<'a> = Caller<'a, Host>;
 
 /// The guest's memory, and the host's own side.
-fn both<'a>(cx: &'a mut Cx<'_>) -> Result<(&'a mut [u8], &'a mut Host)> {
+pub(super) fn both<'a>(cx: &'a mut Cx<'_>) -> Result<(&'a mut [u8], &'a mut Host)> {
     let Some(memory) = cx.data().memory else { bail!("an import was called before there was a memory") };
     Ok(memory.data_and_store_mut(cx))
 }
 
-fn put(cx: &mut Cx<'_>, at: u32, bytes: &[u8]) -> Result<()> {
+pub(super) fn put(cx: &mut Cx<'_>, at: u32, bytes: &[u8]) -> Result<()> {
     let (memory, _) = both(cx)?;
     abi::span_mut(memory, at, bytes.len())?.copy_from_slice(bytes);
     Ok(())
 }
 
 /// Gives the guest a list: memory that it allocates itself.
-async fn put_list(cx: &mut Cx<'_>, result: u32, bytes: &[u8], align: u32) -> Result<()> {
+pub(super) async fn put_list(cx: &mut Cx<'_>, result: u32, bytes: &[u8], align: u32) -> Result<()> {
     let count = u32::try_from(bytes.len() / align as usize)?;
     let mut at = align;
     if !bytes.is_empty() {
@@ -221,13 +234,15 @@ fn scratch(linker: &Linker<Host>) -> wasmtime::Store<Host> {
 }
 
 fn own(linker: &mut Linker<Host>, name: &str, function: &str) -> Result<()> {
-    if function == "emit" {
-        linker.func_wrap(name, function, |mut cx: Cx, fd: u32, at: u32, len: u32| {
+    match function {
+        "emit" => linker.func_wrap(name, function, |mut cx: Cx, fd: u32, at: u32, len: u32| {
             let (memory, host) = both(&mut cx)?;
             let bytes = abi::span(memory, at, len as usize)?;
             Ok(u32::from(host.emit(fd, bytes)))
-        })?;
-    }
+        })?,
+        "call" => return calls::link(linker, name, function),
+        _ => linker,
+    };
     Ok(())
 }
 

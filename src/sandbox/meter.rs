@@ -39,6 +39,17 @@ impl Meter {
         self.spent.load(Ordering::Relaxed).saturating_add(turn) >= self.limit.load(Ordering::Relaxed)
     }
 
+    /// Whether it will have expired once `waited` counts too.
+    pub fn expires(&self, waited: Duration) -> bool {
+        let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        self.spent.load(Ordering::Relaxed).saturating_add(waited) >= self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Counts time that passed elsewhere.
+    pub fn spend(&self, waited: Duration) {
+        self.spent.fetch_add(u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
     pub fn cancelled(&self) -> bool {
         let cancel = self.cancel.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         cancel.as_ref().is_some_and(|cancel| cancel.load(Ordering::Relaxed))

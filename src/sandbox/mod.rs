@@ -11,10 +11,12 @@
 mod abi;
 mod batch;
 pub mod cache;
+mod calls;
 mod dirty;
 mod engine;
 mod exec;
 mod faults;
+mod functions;
 mod guests;
 mod host;
 mod image;
@@ -23,20 +25,26 @@ mod mapping;
 pub mod merge;
 mod meter;
 mod outcome;
+mod output;
 mod pages;
 mod pool;
 mod rehearsal;
 mod session;
 mod slot;
 mod stack;
+mod ticks;
+mod ties;
 
 pub use dirty::Tracking;
+pub use functions::{Answer, Call, Functions, Grant, Reply};
 pub use guests::{GUEST_SHA256, Guest, MOST_GUESTS, SOURCES, build};
 pub use limits::{Limits, MAX_MEMORY_MB, MIN_MEMORY_MB};
 pub use outcome::{Fault, FaultKind, Outcome};
+pub use output::{Listener, Stream};
 pub use pages::State;
 pub use pool::{Isolation, Stats};
 pub use session::Session;
+pub use ties::{Ties, Turn};
 
 use crate::error::Error;
 use engine::{Runtime, Variant};
@@ -44,8 +52,8 @@ use pool::{Lease, Start};
 use slot::{Action, Origin};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 /// What a guest with packages must have beside its own memory, MB.
 const LEAST_FREE_MB: usize = 24;
@@ -168,17 +176,32 @@ pub fn block_on<T>(future: impl Future<Output = T>, watch: impl FnMut()) -> T {
     exec::block_on(future, watch)
 }
 
+/// `block_on` for a caller who listens: `watch` is called at every tick (10 ms), and when the future waits for the host.
+pub fn block_on_ticks<T>(future: impl Future<Output = T>, watch: impl FnMut()) -> T {
+    exec::block_on_at(Duration::ZERO, future, watch)
+}
+
 /// Runs a step on the sandbox's threads and passes its result on there. Only so many are under way at a time.
 pub fn spawn<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
     done: impl FnOnce(T) + Send + 'static,
 ) {
+    spawn_in(Arc::default(), &Arc::default(), future, done);
+}
+
+/// `spawn` for a step that is tied to its caller, whose turn it fills. It does not wait for its turn once `cancel` is set.
+pub fn spawn_in<T: Send + 'static>(
+    turn: Arc<Turn>,
+    cancel: &Arc<AtomicBool>,
+    future: impl Future<Output = T> + Send + 'static,
+    done: impl FnOnce(T) + Send + 'static,
+) {
     let runtime = Runtime::get();
-    let inside = Arc::clone(&runtime);
+    let (inside, cancel) = (Arc::clone(&runtime), Arc::clone(cancel));
     let work = async move {
-        let permit = inside.permits.acquire().await;
+        turn.begin(&inside, || cancel.load(Ordering::Relaxed)).await;
         let result = future.await;
-        drop(permit);
+        turn.end();
         done(result);
     };
     runtime.threads.spawn(work).detach();
@@ -191,18 +214,15 @@ pub struct Sandbox {
     origin: Origin,
     isolation: Isolation,
     guest: Guest,
+    grant: Option<Arc<Grant>>,
+    ties: Ties,
 }
 
 impl Sandbox {
     /// A sandbox with these limits; `seed` decides `random`, `os.urandom`, `uuid4` and the like.
     pub fn new(limits: Limits, seed: u64) -> Result<Self, Error> {
         limits.validate()?;
-        Ok(Self {
-            limits,
-            origin: Origin { seed, ..Origin::default() },
-            isolation: Isolation::Auto,
-            guest: Guest::default(),
-        })
+        Ok(Self { limits, origin: Origin { seed, ..Origin::default() }, ..Self::default() })
     }
 
     /// The same with another isolation. `Reset` is refused where the kernel cannot do it.
@@ -234,6 +254,20 @@ impl Sandbox {
         Ok(self)
     }
 
+    /// The same whose programs may call functions of the host.
+    #[must_use]
+    pub fn granting(mut self, grant: Grant) -> Self {
+        self.grant = Some(Arc::new(grant));
+        self
+    }
+
+    /// The same whose runs are tied to their caller.
+    #[must_use]
+    pub fn tied(mut self, ties: Ties) -> Self {
+        self.ties = ties;
+        self
+    }
+
     /// Runs one program on this thread.
     pub fn run(&self, program: &Program) -> Result<Outcome, Error> {
         let cancel = Arc::default();
@@ -244,10 +278,18 @@ impl Sandbox {
     pub async fn start(&self, program: &Program, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
         let began = Instant::now();
         let runtime = Runtime::get();
-        let (mut lease, failed) = self.take(&runtime, program.env.as_ref(), cancel).await?;
-        let mut outcome = match failed {
-            Some(outcome) => outcome,
-            None => lease.slot.act(program.step.action(), &self.limits, cancel).await,
+        let (mut lease, loaded) = self.take(&runtime, program.env.as_ref(), cancel).await?;
+        let mut outcome = match loaded {
+            Some(outcome) if !outcome.ok() => {
+                self.ties.pass(&outcome);
+                outcome
+            }
+            loaded => {
+                let before = loaded.unwrap_or_default();
+                lease.slot.tie(self.grant.as_ref(), &self.ties.after(before.calls.len()));
+                let outcome = lease.slot.act(program.step.action(), &self.limits, cancel).await;
+                outcome.preceded(before.calls, before.reproducible)
+            }
         };
         outcome.wall_ms = milliseconds(began);
         runtime.kit(self.variant())?.pool.give(&runtime, self.variant(), lease);
@@ -268,7 +310,7 @@ impl Sandbox {
         Variant { guest: self.guest, metered: self.limits.fuel.is_some() }
     }
 
-    /// An instance that is seeded and has run the environment; with the outcome, where that failed.
+    /// An instance that is seeded and has run the environment; with the outcome, where that failed or called the host.
     async fn take(
         &self,
         runtime: &Runtime,
@@ -278,16 +320,21 @@ impl Sandbox {
         let kit = runtime.kit(self.variant())?;
         let failed = |e: wasmtime::Error| Error::Sandbox(format!("cannot start an instance of the guest: {e:#}"));
         let mut lease = kit.pool.take(kit, self.isolation).await?;
-        let start = Start::new(env, self.origin, &self.limits);
+        let start = Start::new(env, self.origin, &self.limits, self.grant.as_ref());
         if let Some(state) = kit.pool.state(&start) {
             lease.slot.load(&state).map_err(failed)?;
             return Ok((lease, None));
         }
         lease.slot.start(self.origin, &self.limits).await.map_err(failed)?;
+        if let Some(grant) = &self.grant {
+            lease.slot.grant(&grant.names).await.map_err(failed)?;
+        }
         if let Some(env) = env {
+            lease.slot.tie(self.grant.as_ref(), &Ties { listener: None, ..self.ties.clone() });
             let action = Action::Load { source: &env.source, filename: &env.filename };
             let outcome = lease.slot.act(action, &self.limits, cancel).await;
-            if !outcome.ok() {
+            // What the host answered may be different next time.
+            if !outcome.ok() || !outcome.calls.is_empty() {
                 return Ok((lease, Some(outcome)));
             }
         }

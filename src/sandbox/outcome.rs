@@ -1,5 +1,6 @@
 //! What comes back from a run. Everything in it was made by untrusted code.
 
+use super::functions::Call;
 use std::fmt;
 
 /// Why a run has no value.
@@ -18,6 +19,10 @@ pub enum FaultKind {
     MemoryLimit,
     /// The program printed more than its limit.
     OutputLimit,
+    /// The host stopped it.
+    Cancelled,
+    /// It called other functions of the host than the record that it was to repeat.
+    Replay,
     /// A tool call's arguments do not fit the tool's schema; no guest was started.
     BadArguments,
     /// A tool's result is not JSON, or too large.
@@ -36,6 +41,8 @@ impl FaultKind {
             Self::OutOfFuel => "out_of_fuel",
             Self::MemoryLimit => "memory_limit",
             Self::OutputLimit => "output_limit",
+            Self::Cancelled => "cancelled",
+            Self::Replay => "replay",
             Self::BadArguments => "bad_arguments",
             Self::BadResult => "bad_result",
             Self::UnknownTool => "unknown_tool",
@@ -88,11 +95,28 @@ pub struct Outcome {
     /// Output was dropped at the limit.
     pub truncated: bool,
     /// The same program, seed, limits and guest give the same outcome; false after a timeout, a cancellation, or where the
-    /// native stack was exhausted.
+    /// native stack was exhausted, or a function of the host ran.
     pub reproducible: bool,
+    /// What it called of the host's functions, in order; of its environment first.
+    pub calls: Vec<Call>,
 }
 
 impl Outcome {
+    /// Of a step that was cancelled before it began.
+    pub fn cancelled() -> Self {
+        Self { fault: Some(Fault::new(FaultKind::Cancelled, "cancelled by the host")), ..Self::default() }
+    }
+
+    /// The same after calls that its environment made.
+    pub(super) fn preceded(mut self, mut calls: Vec<Call>, reproducible: bool) -> Self {
+        if !calls.is_empty() {
+            calls.append(&mut self.calls);
+            self.calls = calls;
+            self.reproducible &= reproducible;
+        }
+        self
+    }
+
     /// No fault.
     pub fn ok(&self) -> bool {
         self.fault.is_none()

@@ -3,6 +3,7 @@
 use super::Environment;
 use super::dirty::Tracking;
 use super::engine::{Kit, Runtime, Variant};
+use super::functions::Grant;
 use super::limits::Limits;
 use super::pages::State;
 use super::slot::{Origin, Slot, Spent};
@@ -91,14 +92,22 @@ pub struct Stats {
 pub(super) struct Start {
     pub env: Option<Environment>,
     pub origin: Origin,
+    grant: Option<Arc<Grant>>,
     output_kb: u32,
     memory_mb: u32,
     fuel: Option<u64>,
 }
 
 impl Start {
-    pub fn new(env: Option<&Environment>, origin: Origin, limits: &Limits) -> Self {
-        Self { env: env.cloned(), origin, output_kb: limits.output_kb, memory_mb: limits.memory_mb, fuel: limits.fuel }
+    pub fn new(env: Option<&Environment>, origin: Origin, limits: &Limits, grant: Option<&Arc<Grant>>) -> Self {
+        Self {
+            env: env.cloned(),
+            origin,
+            grant: grant.cloned(),
+            output_kb: limits.output_kb,
+            memory_mb: limits.memory_mb,
+            fuel: limits.fuel,
+        }
     }
 }
 

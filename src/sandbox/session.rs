@@ -5,6 +5,7 @@ use super::exec;
 use super::outcome::Outcome;
 use super::pages::State;
 use super::pool::Lease;
+use super::ties::Ties;
 use super::{Sandbox, Step, milliseconds};
 use crate::error::Error;
 use async_lock::{Mutex, MutexGuard};
@@ -45,6 +46,14 @@ impl Session {
         Self { sandbox: sandbox.clone(), slot: Arc::new(Mutex::new(place)), home: std::process::id() }
     }
 
+    /// The same session, whose steps are tied to their caller.
+    #[must_use]
+    pub fn tied(&self, ties: Ties) -> Self {
+        let mut session = self.clone();
+        session.sandbox.ties = ties;
+        session
+    }
+
     /// Does one step on this thread and waits for it.
     pub fn act(&self, step: &Step) -> Result<Outcome, Error> {
         let cancel = Arc::default();
@@ -59,6 +68,7 @@ impl Session {
             return Err(Error::Sandbox("the step was cancelled before it began".to_owned()));
         }
         let slot = &mut self.live(&mut place).await?.slot;
+        slot.tie(self.sandbox.grant.as_ref(), &self.sandbox.ties);
         let mut outcome = slot.act(step.action(), &self.sandbox.limits, cancel).await;
         outcome.wall_ms = milliseconds(began);
         Ok(outcome)

@@ -1,14 +1,18 @@
 //! One instance of the guest: the calls into it, what comes back, and the way back to a new instance.
 
 use super::abi;
+use super::calls::Calls;
 use super::dirty::{Tracker, Tracking};
 use super::faults::{ended, memory_limit, out_of_fuel, output_limit, text, translate};
+use super::functions::Grant;
 use super::host::{EPOCH_S, Host, Stop, World};
 use super::image::{Image, PAGE, populate};
 use super::limits::{Limits, MOST_FUEL};
 use super::meter::{Meter, Metered};
 use super::outcome::{Fault, FaultKind, Outcome};
+use super::output::Tap;
 use super::pages::{PageSet, State};
+use super::ties::Ties;
 use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
@@ -171,6 +175,27 @@ impl Slot {
         Metered::new(call, Arc::clone(&self.meter), self.tracker.is_some()).await
     }
 
+    /// Names the functions of the host that programs may call; after `start`.
+    pub async fn grant(&mut self, names: &[String]) -> Result<()> {
+        let grant = self.instance.get_typed_func::<(u32, u32), ()>(&mut self.store, "grant")?;
+        let after = self.instance.get_typed_func::<(), ()>(&mut self.store, "post-grant")?;
+        self.meter.start(START, &Arc::default());
+        let (names, meter, tracked) = (names.join("\n"), Arc::clone(&self.meter), self.tracker.is_some());
+        let call = pin!(async {
+            let names = self.lower(&names).await?;
+            grant.call_async(&mut self.store, names).await?;
+            after.call_async(&mut self.store, ()).await
+        });
+        Metered::new(call, meter, tracked).await
+    }
+
+    /// Ties what comes next to its caller.
+    pub fn tie(&mut self, grant: Option<&Arc<Grant>>, ties: &Ties) {
+        let host = self.store.data_mut();
+        host.calls = grant.map(|grant| Box::new(Calls::new(Arc::clone(grant), ties.clone())));
+        host.tap = ties.listener.as_ref().map(|listener| Box::new(Tap::new(Arc::clone(listener))));
+    }
+
     /// Sets the limits of what comes next.
     fn admit(&mut self, limits: &Limits) {
         let host = self.store.data_mut();
@@ -205,6 +230,11 @@ impl Slot {
         let stderr = text(std::mem::take(&mut host.stderr));
         let (truncated, denied) = (host.truncated, host.memory_denied);
         let mut exact = !matches!(host.stop, Some(Stop::Timeout | Stop::Cancelled));
+        if let Some(mut tap) = host.tap.take() {
+            tap.finish();
+        }
+        let (calls, live) = host.calls.take().map_or_else(Default::default, |calls| (calls.made, calls.live));
+        exact &= !live;
         let (value_json, value_repr, fault) = match result {
             Ok(_) if self.metered && used > budget => {
                 // Fuel is asked for at loops and calls; what follows the last of them is counted here.
@@ -241,6 +271,7 @@ impl Slot {
             wall_ms: began.elapsed().as_secs_f64() * 1e3,
             truncated,
             reproducible: exact,
+            calls,
         }
     }
 
@@ -293,7 +324,8 @@ impl Slot {
             (Some(Stop::Timeout), _) => {
                 Fault::new(FaultKind::Timeout, format!("stopped after {} ms (timeout_ms)", limits.timeout_ms))
             }
-            (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Trap, "cancelled by the host"),
+            (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Cancelled, "cancelled by the host"),
+            (Some(Stop::Differs), _) => Fault::new(FaultKind::Replay, error.root_cause().to_string()),
             (Some(Stop::Exit), _) => Fault::new(FaultKind::Trap, error.root_cause().to_string()),
             (None, Some(Trap::OutOfFuel)) => out_of_fuel(limits),
             // Also where what followed, such as the error's own way up, exhausted the stack.
@@ -357,6 +389,7 @@ impl Slot {
         host.stdout.clear();
         host.stderr.clear();
         host.stop = None;
+        (host.calls, host.tap) = (None, None);
         self.ended = None;
         self.resets += 1;
         Ok(())

@@ -1,6 +1,10 @@
 //! The sandbox: values, limits, isolation, determinism, sessions, the cache.
 
-use mentor::sandbox::{Environment, FaultKind, Limits, Outcome, Program, Sandbox, Step};
+use mentor::sandbox::{
+    Environment, FaultKind, Functions, Grant, Limits, Listener, Outcome, Program, Reply, Sandbox, Step, Stream, Ties,
+};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 fn run_with(limits: Limits, code: &str) -> Outcome {
     Sandbox::new(limits, 0).and_then(|sandbox| sandbox.run(&Program::new(code))).expect("the host works")
@@ -253,4 +257,68 @@ fn limits_that_cannot_hold_are_refused() {
     ] {
         assert!(Sandbox::new(limits, 0).is_err(), "{limits:?}");
     }
+}
+
+/// Answers every call with its own arguments, on another thread, after a while.
+struct Echo(Duration);
+
+impl Functions for Echo {
+    fn begin(&self, _name: &str, arguments: String, reply: Reply) {
+        let wait = self.0;
+        std::thread::spawn(move || {
+            std::thread::sleep(wait);
+            reply.send(Ok(arguments));
+        });
+    }
+}
+
+fn granting(wait: Duration, limits: Limits) -> Sandbox {
+    let names = ["echo".to_owned()].into();
+    let grant = Grant { names, timeout: Duration::from_secs(10), max_calls: 10, max_bytes: 1 << 16 };
+    let ties = Ties { functions: Some(Arc::new(Echo(wait))), ..Ties::default() };
+    Sandbox::new(limits, 0).expect("limits").granting(grant).tied(ties)
+}
+
+#[test]
+fn functions_of_the_host_are_called_recorded_and_repeated() {
+    let metered = Limits { fuel: Some(1 << 40), ..Limits::default() };
+    let sandbox = granting(Duration::from_millis(1), metered);
+    let program = Program::new("[echo(1), echo(x=2)]");
+    let live = sandbox.run(&program).expect("runs");
+    assert_eq!(live.value_json.as_deref(), Some(r#"[[[1], {}], [[], {"x": 2}]]"#));
+    assert!(!live.reproducible);
+    assert_eq!(live.calls.len(), 2);
+    let ties = Ties { replay: Some(live.calls.clone().into()), ..Ties::default() };
+    let again = sandbox.clone().tied(ties.clone()).run(&program).expect("runs");
+    assert!(again.reproducible);
+    assert_eq!((&again.value_json, again.fuel, &again.calls), (&live.value_json, live.fuel, &live.calls));
+    let other = sandbox.tied(ties).run(&Program::new("echo(3)")).expect("runs");
+    assert_eq!(kind(&other), Some(FaultKind::Replay));
+}
+
+#[test]
+fn a_function_that_sleeps_does_not_keep_its_guest() {
+    let sandbox = granting(Duration::from_secs(3), Limits { timeout_ms: 50, ..Limits::default() });
+    let began = Instant::now();
+    assert_eq!(kind(&sandbox.run(&Program::new("echo(1)")).expect("runs")), Some(FaultKind::Timeout));
+    assert!(began.elapsed() < Duration::from_secs(2));
+}
+
+#[derive(Default)]
+struct Ear(Mutex<String>);
+
+impl Listener for Ear {
+    fn hear(&self, stream: Stream, text: String) {
+        self.0.lock().expect("no panic").push_str(&format!("{} {text}", stream.as_str()));
+    }
+}
+
+#[test]
+fn output_is_heard() {
+    let ear = Arc::<Ear>::default();
+    let ties = Ties { listener: Some(Arc::clone(&ear) as _), ..Ties::default() };
+    let outcome =
+        Sandbox::default().tied(ties).run(&Program::new("import sys\nprint('é')\nprint('e', file=sys.stderr)"));
+    assert!(outcome.expect("runs").ok());
+    assert_eq!(*ear.0.lock().expect("no panic"), "stdout é\nstderr e\n");
 }

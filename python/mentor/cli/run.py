@@ -79,7 +79,9 @@ def read_script(file: Path) -> tuple[str, str]:
 
 def _show(outcome: Outcome, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({"ok": outcome.ok, **asdict(outcome)}))
+        shown = asdict(outcome)
+        del shown["calls"]  # nothing of the host is granted here
+        click.echo(json.dumps({"ok": outcome.ok, **shown}))
         return
     click.echo(outcome.stdout, nl=False)
     click.echo(outcome.stderr, nl=False, err=True)

@@ -12,8 +12,22 @@ exception.
     'ZeroDivisionError: division by zero'
 """
 
+from mentor.sandbox.calls import HostCall
+from mentor.sandbox.functions import HostFunctions
+from mentor.sandbox.handle import Run
 from mentor.sandbox.outcome import Fault, FaultKind, Limits, Outcome
 from mentor.sandbox.sandbox import Sandbox
 from mentor.sandbox.session import SavedState, Session
 
-__all__ = ["Fault", "FaultKind", "Limits", "Outcome", "Sandbox", "SavedState", "Session"]
+__all__ = [
+    "Fault",
+    "FaultKind",
+    "HostCall",
+    "HostFunctions",
+    "Limits",
+    "Outcome",
+    "Run",
+    "Sandbox",
+    "SavedState",
+    "Session",
+]

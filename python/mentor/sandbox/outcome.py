@@ -9,6 +9,7 @@ from typing import Any, Literal, NoReturn
 
 from mentor import _core
 from mentor.errors import InputError
+from mentor.sandbox.calls import HostCall
 
 __all__ = ["Fault", "FaultKind", "Limits", "Outcome", "read_outcome"]
 
@@ -19,6 +20,8 @@ FaultKind = Literal[
     "out_of_fuel",
     "memory_limit",
     "output_limit",
+    "cancelled",
+    "replay",
     "bad_arguments",
     "bad_result",
     "unknown_tool",
@@ -65,8 +68,9 @@ class Fault:
 
     Attributes:
         kind: ``exception`` (the program's own), ``timeout``, ``out_of_fuel``, ``memory_limit``, ``output_limit``,
-            ``trap`` (the instance broke: ``os._exit``, an exhausted stack), and of tool calls ``unknown_tool``,
-            ``bad_arguments`` and ``bad_result``.
+            ``trap`` (the instance broke: ``os._exit``, an exhausted stack), ``cancelled`` (by `Run.cancel` and the
+            like), ``replay`` (it called other functions of the host than the record that it was to repeat), and of tool
+            calls ``unknown_tool``, ``bad_arguments`` and ``bad_result``.
         message: One line for people and models; of an exception ``TypeName: text``.
         traceback: Python's traceback with the program's own line numbers; empty where there is none.
         type_name: Class of the exception; empty where there is none.
@@ -95,7 +99,8 @@ class Outcome:
         wall_ms: Milliseconds from the start of the run to its end.
         truncated: Output was dropped at the limit.
         reproducible: The same program, seed, limits and guest give the same outcome; false after a timeout, a
-            cancellation, or where the native stack was exhausted.
+            cancellation, where the native stack was exhausted, or where a function of the host ran.
+        calls: What it called of the host's functions (`HostFunctions`), in order; calls of its environment come first.
     """
 
     stdout: str = ""
@@ -107,6 +112,7 @@ class Outcome:
     wall_ms: float = 0.0
     truncated: bool = False
     reproducible: bool = True
+    calls: tuple[HostCall, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -116,7 +122,7 @@ class Outcome:
 
 def read_outcome(raw: _core._Outcome) -> Outcome:
     """An outcome of what the extension gives."""
-    stdout, stderr, value_json, value_repr, raw_fault, fuel, wall_ms, truncated, reproducible = raw
+    stdout, stderr, value_json, value_repr, raw_fault, fuel, wall_ms, truncated, reproducible, raw_calls = raw
     value = fault = None
     if raw_fault is not None:
         kind, type_name, message, traceback = raw_fault
@@ -129,7 +135,13 @@ def read_outcome(raw: _core._Outcome) -> Outcome:
         except (ValueError, RecursionError) as error:
             value_repr = None
             fault = Fault("bad_result", f"the value cannot be read: {str(error)[:200]}")
-    return Outcome(stdout, stderr, value, value_repr, fault, fuel, wall_ms, truncated, reproducible)
+    calls = () if raw_calls is None else tuple(map(_read_call, raw_calls))
+    return Outcome(stdout, stderr, value, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls)
+
+
+def _read_call(raw: _core._Call) -> HostCall:
+    name, arguments, returned, text = raw
+    return HostCall(name, arguments, text) if returned else HostCall(name, arguments, None, text)
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -15,9 +15,13 @@ from mentor import _core
 from mentor.errors import BuildError, InputError
 from mentor.sandbox.arguments import as_call, as_environment, as_source, check_whole, wait_for
 from mentor.sandbox.cache import OutcomeCache, copied
+from mentor.sandbox.calls import HostCall
+from mentor.sandbox.functions import HostFunctions, as_functions
 from mentor.sandbox.guests import find_guest
+from mentor.sandbox.handle import OnOutput, Run, as_listener, begin
 from mentor.sandbox.outcome import Limits, Outcome, read_outcome
 from mentor.sandbox.session import SavedState, Session, core_state
+from mentor.sandbox.ties import tie
 
 __all__ = ["Sandbox"]
 
@@ -45,6 +49,8 @@ class Sandbox:
             not run again, as they would give the same. 0 keeps none. Only reproducible outcomes are kept.
         guest: Name of a guest with packages in it, such as ``sympy``, or the start of its hash; ``mentor guest build``
             makes one. By default the built-in guest, which has the standard library.
+        functions: Functions of this process that programs may call, by name, as globals and from module `host`;
+            `HostFunctions` sets limits. Kept outcomes are then not used.
 
     Raises:
         TypeError: An argument has the wrong type.
@@ -67,6 +73,7 @@ class Sandbox:
         clock: int = _CLOCK,
         cache_mb: int = 0,
         guest: str | None = None,
+        functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         limits = Limits() if limits is None else limits
         if not isinstance(limits, Limits):
@@ -88,6 +95,9 @@ class Sandbox:
         self._core = _core.Sandbox(
             limits.timeout_ms, limits.memory_mb, limits.output_kb, limits.fuel, seed, clock, isolation, self._path
         )
+        self._functions = granted = as_functions(functions)
+        if granted is not None:
+            self._core = self._core.granting(sorted(granted), granted.timeout_ms, granted.max_calls, granted.max_kb)
 
     @property
     def limits(self) -> Limits:
@@ -109,6 +119,11 @@ class Sandbox:
         """Where the guest's clock starts, seconds since 1970."""
         return self._clock
 
+    @property
+    def functions(self) -> HostFunctions | None:
+        """What programs may call of this process; ``None`` where that is nothing."""
+        return self._functions
+
     @cached_property
     def guest(self) -> str:
         """SHA-256 of the guest, in hex: runs are reproducible as long as it stays the same."""
@@ -129,7 +144,15 @@ class Sandbox:
         _core.sandbox_prepare(metered, self._path)
         _ready.add(key)
 
-    def run(self, code: str, env: str | None = None, *, filename: str = "<code>") -> Outcome:
+    def run(
+        self,
+        code: str,
+        env: str | None = None,
+        *,
+        filename: str = "<code>",
+        replay: Sequence[HostCall] | None = None,
+        on_output: OnOutput | None = None,
+    ) -> Outcome:
         """Run one program in an instance that is like new.
 
         Args:
@@ -137,19 +160,31 @@ class Sandbox:
             env: Python source that runs first in the same namespace, such as definitions that the program uses. The
                 state after it is kept when it comes again; later runs with the same `env` start from there.
             filename: What tracebacks call the program.
+            replay: Answers to the calls of host functions, such as ``outcome.calls`` of an earlier run: no function
+                runs, and a program that calls anything else gets the fault ``replay``.
+            on_output: Called on this thread with ``"stdout"`` or ``"stderr"`` and text, as output leaves the guest.
+                What it raises stops the program and is raised here.
 
         Returns:
             The outcome; a failing program gives a fault.
 
         Raises:
-            TypeError: `code`, `env` or `filename` is no str.
+            TypeError: `code`, `env` or `filename` is no str, or another argument has the wrong type.
+            InputError: `replay` has calls, and the sandbox grants no functions.
             SandboxError: The host failed to do its part.
             KeyboardInterrupt: Ctrl-C; the program is stopped.
         """
-        return self._one((as_source("code", code), as_source("filename", filename)), as_environment(env))
+        step = (as_source("code", code), as_source("filename", filename))
+        return self._one(step, as_environment(env), tie(self._functions, replay, on_output))
 
     def call(
-        self, name: str, arguments: str | Mapping[str, Any], env: str | None = None, *, env_filename: str = "<env>"
+        self,
+        name: str,
+        arguments: str | Mapping[str, Any],
+        env: str | None = None,
+        *,
+        env_filename: str = "<env>",
+        replay: Sequence[HostCall] | None = None,
     ) -> Outcome:
         """Call one function that `env` defines, in an instance that is like new; its result must be JSON.
 
@@ -158,9 +193,11 @@ class Sandbox:
             arguments: Keyword arguments by name, or the text of a JSON object.
             env: Python source that defines the function; the state after it is kept, as in `run`.
             env_filename: What tracebacks call it.
+            replay: As in `run`.
 
         Raises:
             TypeError: An argument has the wrong type, or `arguments` are no JSON.
+            InputError: As in `run`.
             SandboxError: The host failed to do its part.
             KeyboardInterrupt: Ctrl-C; the call is stopped.
 
@@ -168,7 +205,7 @@ class Sandbox:
             >>> Sandbox().call("double", {"x": 21}, env="def double(x): return 2 * x").value
             42
         """
-        return self._one(as_call(name, arguments), as_environment(env, env_filename))
+        return self._one(as_call(name, arguments), as_environment(env, env_filename), tie(self._functions, replay))
 
     def run_batch(
         self,
@@ -264,12 +301,13 @@ class Sandbox:
 
     def _stream(self, codes: Iterator[tuple[int, str]], env: tuple[str, str] | None, pending: int) -> Iterator[Outcome]:
         waiting: deque[tuple[_core.Handle, SimpleQueue[_Result]]] = deque()
+        ties = tie(self._functions)
         try:
             while True:
                 while len(waiting) < pending and (item := next(codes, None)) is not None:
                     done: SimpleQueue[_Result] = SimpleQueue()
                     step = (as_source(f"codes[{item[0]}]", item[1]), "<code>")
-                    waiting.append((self._core.spawn(step, env, partial(_put, done)), done))
+                    waiting.append((self._core.spawn(step, env, partial(_put, done), ties), done))
                 if not waiting:
                     return
                 raw, error = waiting[0][1].get()
@@ -281,19 +319,73 @@ class Sandbox:
             for handle, _ in waiting:
                 handle.cancel()
 
-    async def arun(self, code: str, env: str | None = None, *, filename: str = "<code>") -> Outcome:
+    def start(
+        self,
+        code: str,
+        env: str | None = None,
+        *,
+        filename: str = "<code>",
+        replay: Sequence[HostCall] | None = None,
+        on_output: OnOutput | None = None,
+    ) -> Run:
+        """Run one program in the background.
+
+        Args:
+            code: As in `run`.
+            env: As in `run`.
+            filename: As in `run`.
+            replay: As in `run`.
+            on_output: As in `run`, but called on a thread of its own. What it raises stops the program, and
+                `Run.result` raises it.
+
+        Returns:
+            A handle to wait for the outcome, or to stop the program. Without it the program goes on all the same.
+
+        Raises:
+            TypeError: As in `run`.
+            InputError: As in `run`.
+
+        Example:
+            >>> run = Sandbox().start("6 * 7")
+            >>> run.result(timeout=10).value
+            42
+        """
+        step, environment = (as_source("code", code), as_source("filename", filename)), as_environment(env)
+        listener = as_listener(on_output)
+        tie(self._functions, replay)  # refuses before anything starts
+        self.prepare()
+
+        def spawn(done: Callable[[Any, Any], None], inbox: _core.Inbox | None) -> _core.Handle:
+            return self._core.spawn(step, environment, done, tie(self._functions, replay, inbox=inbox))
+
+        return begin(spawn, listener)
+
+    async def arun(
+        self,
+        code: str,
+        env: str | None = None,
+        *,
+        filename: str = "<code>",
+        replay: Sequence[HostCall] | None = None,
+    ) -> Outcome:
         """`run` for asyncio: no thread waits for it, and the event loop stays free.
 
-        Cancelling the task stops the program.
+        Cancelling the task stops the program. `async` host functions run in this event loop.
         """
         step = (as_source("code", code), as_source("filename", filename))
-        return await self._later(step, as_environment(env))
+        return await self._later(step, as_environment(env), replay)
 
     async def acall(
-        self, name: str, arguments: str | Mapping[str, Any], env: str | None = None, *, env_filename: str = "<env>"
+        self,
+        name: str,
+        arguments: str | Mapping[str, Any],
+        env: str | None = None,
+        *,
+        env_filename: str = "<env>",
+        replay: Sequence[HostCall] | None = None,
     ) -> Outcome:
         """`call` for asyncio."""
-        return await self._later(as_call(name, arguments), as_environment(env, env_filename))
+        return await self._later(as_call(name, arguments), as_environment(env, env_filename), replay)
 
     def session(self) -> Session:
         """One instance that keeps its globals from run to run.
@@ -305,16 +397,17 @@ class Sandbox:
             21
         """
         self.prepare()
-        return Session(self._core.session())
+        return Session(self._core.session(), self._functions)
 
     def restore(self, state: SavedState) -> Session:
         """A new session that goes on from a saved state of this process.
 
         Raises:
             TypeError: `state` is none.
+            InputError: It was saved with other host functions granted.
         """
         self.prepare()
-        return Session(self._core.restore(core_state(state)))
+        return Session(self._core.restore(core_state(state, self._functions)), self._functions)
 
     def stats(self) -> dict[str, int]:
         """What happened to the instances of this process so far, by engine (with and without a fuel limit).
@@ -331,7 +424,10 @@ class Sandbox:
     def _key(self, cache: OutcomeCache, step: _core._Step, env: tuple[str, str] | None) -> bytes:
         return cache.key(self._limits, (self.guest, self._seed, self._clock), step, env)
 
-    def _one(self, step: _core._Step, env: tuple[str, str] | None) -> Outcome:
+    def _one(self, step: _core._Step, env: tuple[str, str] | None, ties: _core._Ties | None) -> Outcome:
+        if ties is not None:
+            self.prepare()
+            return read_outcome(self._core.run(step, env, ties))
         key = None
         if self._cache is not None:
             key = self._key(self._cache, step, env)
@@ -353,7 +449,7 @@ class Sandbox:
             raise TypeError(f"progress must be callable, not {type(progress).__name__}")
         if not steps:
             return []
-        if self._cache is not None:
+        if self._cache is not None and self._functions is None:
             return self._many_cached(self._cache, steps, env, progress)
         return self._batch(steps, env, progress)
 
@@ -369,7 +465,8 @@ class Sandbox:
                 step, seen = done - seen, done
                 progress(step)
 
-        return [read_outcome(raw) for raw in self._core.run_batch(steps, env, None if progress is None else advance)]
+        report, ties = None if progress is None else advance, tie(self._functions)
+        return [read_outcome(raw) for raw in self._core.run_batch(steps, env, report, ties)]
 
     def _many_cached(
         self,
@@ -392,15 +489,18 @@ class Sandbox:
         again = Counter(keys)
         return [known[key] if again[key] == 1 else copied(known[key]) for key in keys]
 
-    async def _later(self, step: _core._Step, env: tuple[str, str] | None) -> Outcome:
+    async def _later(
+        self, step: _core._Step, env: tuple[str, str] | None, replay: Sequence[HostCall] | None
+    ) -> Outcome:
         key = None
-        if self._cache is not None:
+        ties = tie(self._functions, replay, loop=asyncio.get_running_loop())
+        if self._cache is not None and ties is None:
             key = self._key(self._cache, step, env)
             if (known := self._cache.get(key)) is not None:
                 return known
         if (os.getpid(), self._limits.fuel is not None, self._path) not in _ready:
             await asyncio.to_thread(self.prepare)
-        outcome = await wait_for(lambda done: self._core.spawn(step, env, done))
+        outcome = await wait_for(lambda done: self._core.spawn(step, env, done, ties))
         if self._cache is not None and key is not None:
             self._cache.put(key, outcome)
         return outcome
@@ -408,14 +508,30 @@ class Sandbox:
     def __reduce__(self) -> tuple[Any, ...]:
         cache_mb = 0 if self._cache is None else self._cache.limit >> 20
         guest = None if self._guest is None else self._guest.name
-        return _rebuild, (self._limits, self._seed, self._isolation, self._clock, cache_mb, guest)
+        return _rebuild, (self._limits, self._seed, self._isolation, self._clock, cache_mb, guest, self._functions)
 
     def __repr__(self) -> str:
         return f"Sandbox(limits={self._limits}, seed={self._seed})"
 
 
-def _rebuild(limits: Limits, seed: int, isolation: str, clock: int, cache_mb: int, guest: str | None) -> Sandbox:
-    return Sandbox(limits=limits, seed=seed, isolation=isolation, clock=clock, cache_mb=cache_mb, guest=guest)
+def _rebuild(
+    limits: Limits,
+    seed: int,
+    isolation: str,
+    clock: int,
+    cache_mb: int,
+    guest: str | None,
+    functions: HostFunctions | None,
+) -> Sandbox:
+    return Sandbox(
+        limits=limits,
+        seed=seed,
+        isolation=isolation,
+        clock=clock,
+        cache_mb=cache_mb,
+        guest=guest,
+        functions=functions,
+    )
 
 
 def _put(queue: SimpleQueue[_Result], raw: Any, error: Any) -> None:

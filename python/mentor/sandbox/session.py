@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
 from mentor import _core
 from mentor.errors import InputError
 from mentor.sandbox.arguments import as_call, as_source, wait_for
+from mentor.sandbox.calls import HostCall
+from mentor.sandbox.functions import HostFunctions, refuse_within
+from mentor.sandbox.handle import OnOutput
 from mentor.sandbox.outcome import FaultKind, Outcome, read_outcome
+from mentor.sandbox.ties import Ties, tie
 
 __all__ = ["SavedState", "Session", "core_state"]
 
@@ -17,8 +22,9 @@ __all__ = ["SavedState", "Session", "core_state"]
 class SavedState:
     """A saved state of a session; made by `Session.save`. It lives in its process."""
 
-    def __init__(self, core: _core.State) -> None:
+    def __init__(self, core: _core.State, names: tuple[str, ...] = ()) -> None:
         self._core = core
+        self._names = names
 
     @property
     def nbytes(self) -> int:
@@ -37,47 +43,74 @@ class Session:
 
     Each `run` gets the whole limits again. A program that was stopped from outside (``timeout``, ``out_of_fuel``,
     ``trap``) takes its instance along: later runs give a fault of kind ``trap`` that says so, until `rebuild` goes
-    back. Runs from several threads take turns.
+    back. Runs from several threads take turns. Host functions of its sandbox are there in each step, also of forks; a
+    function cannot use the session whose step waits for it.
     """
 
-    def __init__(self, core: _core.Session) -> None:
-        self._core = core
+    def __init__(self, core: _core.Session, functions: HostFunctions | None = None) -> None:
+        self._home = core
+        self._functions = functions
 
-    def run(self, code: str, *, filename: str = "<code>") -> Outcome:
+    @property
+    def _core(self) -> _core.Session:
+        if self._functions is not None:
+            refuse_within(id(self._home))
+        return self._home
+
+    def run(
+        self,
+        code: str,
+        *,
+        filename: str = "<code>",
+        replay: Sequence[HostCall] | None = None,
+        on_output: OnOutput | None = None,
+    ) -> Outcome:
         """Run a program in the session's namespace.
 
         Args:
             code: Python source, as in `Sandbox.run`.
             filename: What tracebacks call the program.
+            replay: Answers to the calls of host functions, as in `Sandbox.run`.
+            on_output: Called with output as it comes, as in `Sandbox.run`.
 
         Raises:
-            TypeError: An argument is no str.
+            TypeError: An argument is no str, or has the wrong type.
+            InputError: As in `Sandbox.run`.
             SandboxError: The session is closed, belongs to another process, or the host failed.
         """
-        return read_outcome(self._core.run((as_source("code", code), as_source("filename", filename))))
+        step = (as_source("code", code), as_source("filename", filename))
+        return read_outcome(self._core.run(step, self._tie(replay, on_output)))
 
-    def call(self, name: str, arguments: str | Mapping[str, Any]) -> Outcome:
+    def call(
+        self, name: str, arguments: str | Mapping[str, Any], *, replay: Sequence[HostCall] | None = None
+    ) -> Outcome:
         """Call a function of the session's namespace; its result must be JSON.
 
         Args:
             name: Name of the function.
             arguments: Keyword arguments by name, or the text of a JSON object.
+            replay: As in `run`.
 
         Raises:
             TypeError: An argument has the wrong type, or `arguments` are no JSON.
+            InputError: As in `run`.
             SandboxError: As in `run`.
         """
-        return read_outcome(self._core.run(as_call(name, arguments)))
+        return read_outcome(self._core.run(as_call(name, arguments), self._tie(replay)))
 
-    async def arun(self, code: str, *, filename: str = "<code>") -> Outcome:
+    async def arun(self, code: str, *, filename: str = "<code>", replay: Sequence[HostCall] | None = None) -> Outcome:
         """`run` for asyncio: no thread waits for it. Cancelling the task stops the program."""
         step = (as_source("code", code), as_source("filename", filename))
-        return await wait_for(lambda done: self._core.spawn(step, done))
+        ties = self._tie(replay, loop=asyncio.get_running_loop())
+        return await wait_for(lambda done: self._core.spawn(step, done, ties))
 
-    async def acall(self, name: str, arguments: str | Mapping[str, Any]) -> Outcome:
+    async def acall(
+        self, name: str, arguments: str | Mapping[str, Any], *, replay: Sequence[HostCall] | None = None
+    ) -> Outcome:
         """`call` for asyncio."""
         step = as_call(name, arguments)
-        return await wait_for(lambda done: self._core.spawn(step, done))
+        ties = self._tie(replay, loop=asyncio.get_running_loop())
+        return await wait_for(lambda done: self._core.spawn(step, done, ties))
 
     def save(self) -> SavedState:
         """Save the state: a copy of the pages that were changed.
@@ -87,7 +120,7 @@ class Session:
         Raises:
             SandboxError: The session has ended with a fault, is closed, or belongs to another process.
         """
-        return SavedState(self._core.save())
+        return SavedState(self._core.save(), _names(self._functions))
 
     def fork(self, count: int) -> list[Session]:
         """Sessions that go on from the present state, each on its own, such as one per rollout of a group.
@@ -113,16 +146,17 @@ class Session:
             raise TypeError(f"count must be an int, not {type(count).__name__}")
         if count < 0:
             raise InputError(f"count must not be negative, but is {count}")
-        return [Session(core) for core in self._core.fork(count)]
+        return [Session(core, self._functions) for core in self._core.fork(count)]
 
     def restore(self, state: SavedState) -> None:
         """Go to a saved state of this process.
 
         Raises:
             TypeError: `state` is no `SavedState`.
+            InputError: It was saved with other host functions granted.
             SandboxError: The session is closed, or belongs to another process.
         """
-        self._core.restore(core_state(state))
+        self._core.restore(core_state(state, self._functions))
 
     def rebuild(self) -> None:
         """Go back to the last state that was saved, forked or restored, or to the beginning.
@@ -151,12 +185,30 @@ class Session:
     ) -> None:
         self.close()
 
+    def _tie(
+        self,
+        replay: Sequence[HostCall] | None,
+        on_output: OnOutput | None = None,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Ties | None:
+        return tie(self._functions, replay, on_output, loop=loop, session=id(self._home))
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a session is a live instance and cannot be pickled; pickle its Sandbox")
 
 
-def core_state(state: SavedState) -> _core.State:
+def _names(functions: HostFunctions | None) -> tuple[str, ...]:
+    return () if functions is None else tuple(sorted(functions))
+
+
+def core_state(state: SavedState, functions: HostFunctions | None) -> _core.State:
     """A state as the extension takes it."""
     if not isinstance(state, SavedState):
         raise TypeError(f"state must be a SavedState, not {type(state).__name__}")
+    if state._names != _names(functions):
+        raise InputError(
+            f"this state was saved with the host functions {list(state._names)}, not {list(_names(functions))}; "
+            "restore it in a sandbox with the same functions"
+        )
     return state._core
