@@ -10,6 +10,7 @@ __all__ = [
     "FORMATS",
     "GUEST_SHA256",
     "REWARDS",
+    "ArgumentSchema",
     "Handle",
     "Inbox",
     "PreparedReference",
@@ -42,6 +43,32 @@ COMPONENTS: list[str]
 FORMATS: list[str]
 REWARDS: list[str]
 GUEST_SHA256: str
+
+@final
+class ArgumentSchema:
+    """The schema of a tool's arguments, compiled once.
+
+    Args:
+        json: JSON of a JSON Schema.
+
+    Raises:
+        ValueError: It is none; the message says why.
+    """
+
+    def __new__(cls, json: str) -> ArgumentSchema: ...
+    @property
+    def normal(self) -> str:
+        """The schema in JSON Schema's own spelling, as JSON."""
+
+    def fits(self, text: str) -> int | None:
+        """Whether the JSON text fits.
+
+        0: not. 1: as it is. 2: it does, but holds numbers with a fraction of zero or beyond all doubles.
+        ``None``: it is no JSON.
+        """
+
+    def fault(self, text: str) -> str | None:
+        """What is wrong with the JSON text, if anything."""
 
 @final
 class PreparedReference:

@@ -1,5 +1,6 @@
 //! The Python binding, module `mentor._core`: converts arguments and results, nothing else.
 
+mod arguments;
 mod detail;
 mod judge;
 #[cfg(feature = "sandbox")]
@@ -30,6 +31,7 @@ fn raise(py: Python<'_>, error: &crate::error::Error) -> PyErr {
 #[pyo3(name = "_core")]
 fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    arguments::register(module)?;
     score::register(module)?;
     judge::register(module)?;
     #[cfg(feature = "sandbox")]

@@ -7,6 +7,7 @@ mod fault;
 mod rule;
 mod spelling;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jsonschema::{PatternOptions, Validator};
@@ -40,6 +41,11 @@ impl Schema {
             Some(rule) => Ok(Self(Kind::Rule(Box::new(rule)))),
             None => Self::whole(&schema),
         }
+    }
+
+    /// The schema as it is compiled: `nullable` and the types' other names in JSON Schema's own spelling.
+    pub fn normal(schema: &Tree) -> Cow<'_, Tree> {
+        spelling::normal(schema)
     }
 
     /// Compiles with the crate, whatever the keywords.

@@ -62,6 +62,19 @@ fn rewrite(schema: &mut Tree) {
     for key in NAMED {
         object.get_mut(key).and_then(Tree::as_object_mut).into_iter().flat_map(Map::values_mut).for_each(rewrite);
     }
+    let nullable = object.get("nullable") == Some(&Tree::Bool(true));
+    if nullable {
+        // transformers writes it beside lists of values and of shapes too, and means that null is one more.
+        for (key, null) in
+            [("enum", Tree::Null), ("anyOf", json!({"type": "null"})), ("oneOf", json!({"type": "null"}))]
+        {
+            if let Some(list) = object.get_mut(key).and_then(Tree::as_array_mut)
+                && !list.contains(&null)
+            {
+                list.push(null);
+            }
+        }
+    }
     let mut kinds = match object.get("type") {
         None => return,
         Some(Tree::Array(kinds)) => kinds.clone(),
@@ -77,7 +90,7 @@ fn rewrite(schema: &mut Tree) {
             None => {}
         }
     }
-    if object.get("nullable") == Some(&Tree::Bool(true)) && !kinds.contains(&json!("null")) {
+    if nullable && !kinds.contains(&json!("null")) {
         kinds.push(json!("null"));
     }
     let one = if kinds.len() == 1 { kinds.pop() } else { None };

@@ -38,6 +38,26 @@ fn faults_name_the_argument_and_what_it_should_be() {
 }
 
 #[test]
+fn nullable_beside_values_and_shapes_adds_null() {
+    let schema = json!({"properties": {
+        "e": {"type": "string", "enum": ["x"], "nullable": true},
+        "a": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "integer"}}], "nullable": true},
+        "o": {"oneOf": [{"type": "string"}, {"type": "integer"}], "nullable": true},
+    }});
+    for (arguments, fits) in [
+        (json!({"e": null, "a": null, "o": null}), true),
+        (json!({"e": "x", "a": [1], "o": 1}), true),
+        (json!({"e": "y"}), false),
+        (json!({"a": [null]}), false),
+        (json!({"o": true}), false),
+    ] {
+        assert_eq!(fault(&schema, &arguments).is_none(), fits, "{arguments}");
+    }
+    let plain = json!({"properties": {"e": {"type": "string", "enum": ["x"]}}});
+    assert!(fault(&plain, &json!({"e": null})).is_some());
+}
+
+#[test]
 fn other_keywords_go_to_the_crate() {
     let schema = json!({"properties": {"a": {"$ref": "#/$defs/even"}}, "$defs": {"even": {"multipleOf": 2}}});
     assert!(matches!(Schema::compile(&schema), Ok(Schema(Kind::Whole(_)))));

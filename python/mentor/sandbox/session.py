@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, cast
 
@@ -111,6 +111,21 @@ class Session:
         step = as_call(name, arguments)
         ties = self._tie(replay, loop=asyncio.get_running_loop())
         return await wait_for(lambda done: self._core.spawn(step, done, ties))
+
+    def start_call(
+        self, name: str, arguments: str | Mapping[str, Any], done: Callable[[Outcome | None, Any], object]
+    ) -> Callable[[], None]:
+        """`call` in the background: ``done(outcome, error)`` is called on a thread of the sandbox.
+
+        Returns:
+            What stops the call.
+        """
+        step = as_call(name, arguments)
+
+        def finish(raw: Any, error: Any) -> None:
+            done(None if raw is None else read_outcome(raw), error)
+
+        return self._core.spawn(step, finish, self._tie(None)).cancel
 
     def save(self) -> SavedState:
         """Save the state: a copy of the pages that were changed.

@@ -202,4 +202,4 @@ def arithmetic(*, limits: Limits | None = None) -> ToolSet:
         'ZeroDivisionError: division by zero'
     """
     limits = Limits(timeout_ms=1_000, memory_mb=128, output_kb=16) if limits is None else limits
-    return ToolSet.from_functions(_TOOLS, limits=limits, pure=True)
+    return ToolSet.from_functions(_TOOLS, limits=limits, pure=True, check=False)

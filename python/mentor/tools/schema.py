@@ -6,7 +6,6 @@ The schemas are those of ``transformers.utils.get_json_schema``, from Google doc
 from __future__ import annotations
 
 import ast
-import contextlib
 import copy
 import inspect
 import json
@@ -19,7 +18,7 @@ from typing import Any, Literal, Optional, Union, get_args, get_origin
 
 from mentor.errors import InputError
 
-__all__ = ["OMITTED", "Tool", "check", "read_tools"]
+__all__ = ["OMITTED", "Tool", "as_tool", "copy_schema", "find_functions", "read_tools", "schema_of"]
 
 
 class _Omitted:
@@ -61,12 +60,16 @@ class Tool:
         doc: Its docstring.
         signature: Its signature, with types as annotations.
         schema: Its schema in OpenAI's format.
+        declared: Whether the schema was given, not read from the function.
+        open: Whether it takes arguments that its schema does not list.
     """
 
     name: str
     doc: str
     signature: inspect.Signature
     schema: dict[str, Any]
+    declared: bool = False
+    open: bool = False
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -85,11 +88,23 @@ def read_tools(source: str, names: Sequence[str] | None = None) -> list[Tool]:
     Raises:
         InputError: The text is no Python, has no function, or one of them lacks a type hint or a description.
     """
+    found = find_functions(source, names)
+    if not found:
+        raise InputError("tools: the source defines no function at its top level (names with a leading _ are helpers)")
+    return [_read(node) for node in found.values()] if names is None else [_read(found[name]) for name in names]
+
+
+def find_functions(source: str, names: Sequence[str] | None = None) -> dict[str, ast.FunctionDef]:
+    """The definitions of functions at the top level of a source text, by name; without `names` all public ones.
+
+    Raises:
+        InputError: The text is no Python, or one of the functions cannot be a tool.
+    """
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise InputError(f"tools: the source is no valid Python: {error}") from error
-    tools: dict[str, Tool] = {}
+    found: dict[str, ast.FunctionDef] = {}
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
@@ -97,25 +112,40 @@ def read_tools(source: str, names: Sequence[str] | None = None) -> list[Tool]:
             continue
         if isinstance(node, ast.AsyncFunctionDef):
             raise InputError(f"tools: {node.name}: write `def`, not `async def`; a call waits for its result anyway")
-        if node.name in tools:
+        if node.name in found:
             raise InputError(f"tools: {node.name} is defined twice")
-        tools[node.name] = _read(node)
-    if not tools:
-        raise InputError("tools: the source defines no function at its top level (names with a leading _ are helpers)")
-    return list(tools.values()) if names is None else [tools[name] for name in names]
+        found[node.name] = node
+    return found
 
 
 def _read(node: ast.FunctionDef) -> Tool:
-    name = node.name
     doc = ast.get_docstring(node)
     if not doc:
-        raise InputError(f"tools: {name} has no docstring; say what it does, and describe each parameter under Args:")
+        raise _undocumented(node.name)
+    result: Any = inspect.Signature.empty
+    parameters = _parameters(node.name, node.args)
+    if node.returns is not None:
+        result = _hint(f"{node.name}: the return value", node.returns)
+    return as_tool(node.name, doc, inspect.Signature(parameters, return_annotation=result))
+
+
+def _undocumented(name: str) -> InputError:
+    return InputError(f"tools: {name} has no docstring; say what it does, and describe each parameter under Args:")
+
+
+def as_tool(name: str, doc: str | None, signature: inspect.Signature) -> Tool:
+    """A tool from its docstring and its signature, whose types have schemas.
+
+    Raises:
+        InputError: The docstring is missing, or does not describe a parameter.
+    """
+    if not doc:
+        raise _undocumented(name)
     text, described, returned = _sections(doc)
-    parameters = _parameters(name, node.args)
     properties: dict[str, Any] = {}
     required = []
-    for parameter in parameters:
-        schema = _schema(parameter.annotation)
+    for parameter in signature.parameters.values():
+        schema = schema_of(parameter.annotation)
         if parameter.name not in described:
             raise InputError(
                 f"tools: {name}: the docstring has no description of {parameter.name!r}; "
@@ -140,13 +170,10 @@ def _read(node: ast.FunctionDef) -> Tool:
     }
     if required:
         function["parameters"]["required"] = required
-    result: Any = inspect.Signature.empty
-    if node.returns is not None:
-        result = _hint(f"{name}: the return value", node.returns)
-        function["return"] = _schema(result)
+    if signature.return_annotation is not inspect.Signature.empty:
+        function["return"] = schema_of(signature.return_annotation)
         if returned is not None:
             function["return"]["description"] = returned
-    signature = inspect.Signature(parameters, return_annotation=result)
     return Tool(name, doc, signature, {"type": "function", "function": function})
 
 
@@ -223,7 +250,7 @@ def _literal(refused: InputError, nodes: list[ast.expr]) -> Any:
     return Literal[values]
 
 
-def _schema(hint: Any) -> dict[str, Any]:
+def schema_of(hint: Any) -> dict[str, Any]:
     """The JSON schema of a type, in transformers' dialect."""
     origin, args = get_origin(hint), get_args(hint)
     if hint is Any:
@@ -231,7 +258,7 @@ def _schema(hint: Any) -> dict[str, Any]:
     if origin is None:
         return {"type": _BASIC[hint]} if hint in _BASIC else {"type": "object"}
     if origin in (Union, UnionType):
-        options = [_schema(arg) for arg in args if arg is not NoneType]
+        options = [schema_of(arg) for arg in args if arg is not NoneType]
         if len(options) == 1:
             schema = options[0]
         elif all(isinstance(option.get("type"), str) for option in options):
@@ -243,10 +270,10 @@ def _schema(hint: Any) -> dict[str, Any]:
         names = list(dict.fromkeys(_BASIC[type(arg)] for arg in args))
         return {"type": names[0] if len(names) == 1 else names, "enum": list(args)}
     if origin is dict:
-        return {"type": "object", **({"additionalProperties": _schema(args[1])} if len(args) == 2 else {})}
+        return {"type": "object", **({"additionalProperties": schema_of(args[1])} if len(args) == 2 else {})}
     if origin is tuple and args:
-        return {"type": "array", "prefixItems": [_schema(arg) for arg in args]}
-    return {"type": "array", "items": _schema(args[0])} if args else {"type": "array"}
+        return {"type": "array", "prefixItems": [schema_of(arg) for arg in args]}
+    return {"type": "array", "items": schema_of(args[0])} if args else {"type": "array"}
 
 
 def _sections(doc: str) -> tuple[str, dict[str, str], str | None]:
@@ -270,97 +297,6 @@ def _sections(doc: str) -> tuple[str, dict[str, str], str | None]:
             described[last] = f"{described[last]} {line.strip()}".strip()
     returned = "\n".join(parts["Returns:"]).strip() if "Returns:" in parts else None
     return "\n".join(parts[""]).strip(), described, returned or None
-
-
-_JSON_NAMES = {bool: "a boolean", int: "an integer", float: "a number", str: "a string", NoneType: "null"}
-_WANTED = {
-    "integer": "an integer", "number": "a number", "string": "a string", "boolean": "a boolean", "null": "null",
-    "array": "an array", "object": "an object",
-}  # fmt: skip
-
-
-def check(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments that fit the tool.
-
-    Integral floats become ints where the tool wants integers, as in JSON schema; nothing else is converted.
-
-    Raises:
-        ValueError: They do not fit; the message is for the model that made them.
-    """
-    properties = tool.parameters["properties"]
-    for name in arguments:
-        if name not in properties:
-            known = ", ".join(properties) or "none"
-            raise ValueError(f"{tool.name} has no argument {name!r}; it takes {known}")
-    missing = [name for name in tool.parameters.get("required", ()) if name not in arguments]
-    if missing:
-        raise ValueError(f"{tool.name} lacks the argument {', '.join(map(repr, missing))}")
-    return {name: _fit(f"{tool.name}: {name}", value, properties[name]) for name, value in arguments.items()}
-
-
-def _fit(where: str, value: Any, schema: dict[str, Any]) -> Any:
-    if value is None and schema.get("nullable"):
-        return None
-    if "anyOf" in schema:
-        return _fit_any(where, value, schema["anyOf"])
-    wanted = schema.get("type")
-    if wanted is not None:
-        options = wanted if isinstance(wanted, list) else [wanted]
-        if not any(_is(value, option) for option in options):
-            raise ValueError(f"{where} must be {' or '.join(_WANTED[o] for o in options)}, not {_describe(value)}")
-        if isinstance(value, float) and "integer" in options and "number" not in options:
-            value = int(value)
-    if "enum" in schema and not any(type(value) is type(item) and value == item for item in schema["enum"]):
-        raise ValueError(f"{where} must be one of {json.dumps(schema['enum'])}, not {_describe(value)}")
-    if isinstance(value, list | tuple):
-        return _fit_items(where, list(value), schema)
-    if isinstance(value, dict):
-        inner = schema.get("additionalProperties", {})
-        return {key: _fit(f"{where}[{key!r}]", item, inner) for key, item in value.items()} if inner else value
-    return value
-
-
-def _fit_any(where: str, value: Any, options: list[dict[str, Any]]) -> Any:
-    for option in options:
-        with contextlib.suppress(ValueError):
-            return _fit(where, value, option)
-    raise ValueError(f"{where} fits none of its types; it is {_describe(value)}")
-
-
-def _fit_items(where: str, values: list[Any], schema: dict[str, Any]) -> list[Any]:
-    if "prefixItems" in schema:
-        items = schema["prefixItems"]
-        if len(values) != len(items):
-            raise ValueError(f"{where} must have {len(items)} items, not {len(values)}")
-    else:
-        items = [schema.get("items", {})] * len(values)
-    return [_fit(f"{where}[{at}]", value, item) for at, (value, item) in enumerate(zip(values, items, strict=True))]
-
-
-def _is(value: Any, wanted: str) -> bool:
-    if isinstance(value, bool):
-        return wanted == "boolean"
-    if isinstance(value, float):
-        return wanted == "number" or (wanted == "integer" and value.is_integer())
-    if isinstance(value, int):
-        return wanted in ("integer", "number")
-    types: dict[str, tuple[type, ...]] = {
-        "string": (str,),
-        "null": (NoneType,),
-        "array": (list, tuple),
-        "object": (dict,),
-    }
-    return isinstance(value, types.get(wanted, ()))
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "an array"
-    if isinstance(value, dict):
-        return "an object"
-    shown = _JSON_NAMES.get(type(value), f"a {type(value).__name__}")
-    text = json.dumps(value) if isinstance(value, str | int | float) else ""
-    return f"{shown} ({text if len(text) <= 40 else text[:37] + '...'})" if text else shown
 
 
 def copy_schema(tool: Tool) -> dict[str, Any]:

@@ -1,32 +1,39 @@
-"""Tools that run in the sandbox."""
+"""Tools for models: named, described by schemas, checked, called."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
-import json
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NoReturn
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from mentor.errors import InputError
-from mentor.sandbox import Fault, Limits, Outcome, Sandbox, Session
-from mentor.tools.schema import Tool, check, copy_schema, read_tools
+from mentor.sandbox import Fault, Limits, Outcome, Sandbox
+from mentor.tools.arguments import Checker
+from mentor.tools.declared import read_schemas
+from mentor.tools.definition import check_definition
+from mentor.tools.fit import suggestion
+from mentor.tools.functions import Results, as_function, check_results
+from mentor.tools.guest import GuestPart
+from mentor.tools.host import HostPart
+from mentor.tools.part import Part
+from mentor.tools.schema import Tool, copy_schema, read_tools
 from mentor.tools.sources import collect
+
+if TYPE_CHECKING:
+    from mentor.tools.environment import ToolEnvironment
+    from mentor.tools.session import ToolSession
 
 __all__ = ["ToolSet"]
 
-_CALLS_PER_GUEST = 1_000
-_WORTH_THREADS = 32  # calls of pure tools: below, one warm guest is as fast
-_FILENAME = "<tools>"
-
 
 class ToolSet:
-    """Python functions as tools: described by schemas, called by name, executed in the sandbox only.
+    """Tools for models: described by schemas, called by name, executed in the sandbox or where you say.
 
-    Each call runs in a guest that is like new, so that tools keep nothing from call to call. Tools that keep no state
-    anyway can be declared `pure`: one warm guest then serves many calls, about twice as fast. Safe to use from several
-    threads, after a fork, and pickled into another process.
+    Made from Python functions (`from_functions`), source text (`from_source`), schemas and source (`from_schemas`), or
+    functions that stay on the host (`from_host`). ``a + b`` joins sets; each part keeps its own guest, limits and
+    state. `only` selects. A set never changes, pickles, and works from several threads and after a fork.
+
+    Each `call` runs in a guest that is like new, so that tools keep nothing from call to call; `session` keeps the
+    state of one rollout. Tools that keep no state anyway can be declared `pure`: one warm guest then serves many calls.
 
     Args:
         source: Python text; its public top-level functions are the tools, names with a leading underscore are helpers.
@@ -35,6 +42,9 @@ class ToolSet:
         seed: Seed of each guest.
         pure: Whether the tools keep no state between calls. The guest is replaced after any fault and every 1,000
             calls.
+        coerce: Whether arguments of the wrong type are converted where they clearly mean the right one, see `coercing`.
+        check: Whether the source is loaded in the sandbox now, once per text, so that what cannot work is an error here
+            instead of a fault of each call.
 
     Raises:
         InputError: The source is unusable; the message says where and what to write.
@@ -55,23 +65,54 @@ class ToolSet:
         "unknown tool 'dubble'; did you mean 'double'?"
     """
 
-    def __init__(self, source: str, *, limits: Limits | None = None, seed: int = 0, pure: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        *,
+        limits: Limits | None = None,
+        seed: int = 0,
+        pure: bool = False,
+        coerce: bool = False,
+        check: bool = True,
+    ) -> None:
         if not isinstance(source, str):
             raise TypeError(f"source must be a str, not {type(source).__name__}")
-        self._setup(source, read_tools(source), Sandbox(limits=limits, seed=seed), pure)
+        self._setup(_define(source, read_tools(source), Sandbox(limits=limits, seed=seed), pure, coerce, check))
 
-    def _setup(self, source: str, tools: Sequence[Tool], sandbox: Sandbox, pure: bool) -> None:
-        self._source = source
-        self._tools = {tool.name: tool for tool in tools}
-        self._sandbox = sandbox
-        self._pure = bool(pure)
-        # Warm guests by process: after a fork the parent's are of no use. list.append and list.pop need no lock.
-        self._warm: dict[int, list[_Warm]] = {}
+    def _setup(self, entries: Iterable[tuple[Checker, Part]]) -> None:
+        self._entries = {checker.tool.name: (checker, part) for checker, part in entries}
 
     @classmethod
-    def from_source(cls, source: str, *, limits: Limits | None = None, seed: int = 0, pure: bool = False) -> ToolSet:
+    def _of(cls, entries: Iterable[tuple[Checker, Part]]) -> ToolSet:
+        toolset = cls.__new__(cls)
+        toolset._setup(entries)
+        return toolset
+
+    @classmethod
+    def from_part(cls, part: Part, *, coerce: bool = False) -> ToolSet:
+        """Tools that run wherever `part` says.
+
+        Raises:
+            InputError: A schema is unusable.
+        """
+        return cls._of(_entries(part, coerce))
+
+    @classmethod
+    def from_source(
+        cls,
+        source: str,
+        *,
+        limits: Limits | None = None,
+        seed: int = 0,
+        pure: bool = False,
+        coerce: bool = False,
+        check: bool = True,
+    ) -> ToolSet:
         """Tools from Python text; the same as ``ToolSet(source, ...)``."""
-        return cls(source, limits=limits, seed=seed, pure=pure)
+        if not isinstance(source, str):
+            raise TypeError(f"source must be a str, not {type(source).__name__}")
+        sandbox = Sandbox(limits=limits, seed=seed)
+        return cls._of(_define(source, read_tools(source), sandbox, pure, coerce, check))
 
     @classmethod
     def from_functions(
@@ -81,6 +122,8 @@ class ToolSet:
         limits: Limits | None = None,
         seed: int = 0,
         pure: bool = False,
+        coerce: bool = False,
+        check: bool = True,
     ) -> ToolSet:
         """Tools from functions. Their source goes into the sandbox; the functions themselves are never called.
 
@@ -91,33 +134,153 @@ class ToolSet:
             limits: What one call may use.
             seed: Seed of each guest.
             pure: Whether they keep no state between calls.
+            coerce: Whether arguments of the wrong type are converted, see `coercing`.
+            check: Whether their source is loaded in the sandbox now.
 
         Raises:
             InputError: A function is unusable as a tool; the message says what to write.
             TypeError: Something is no Python function.
         """
         source, names = collect(functions)
-        return _rebuild(cls, source, names, Sandbox(limits=limits, seed=seed), pure)
+        sandbox = Sandbox(limits=limits, seed=seed)
+        return cls._of(_define(source, read_tools(source, names), sandbox, pure, coerce, check))
+
+    @classmethod
+    def from_schemas(
+        cls,
+        schemas: Iterable[Mapping[str, Any]],
+        source: str,
+        *,
+        limits: Limits | None = None,
+        seed: int = 0,
+        pure: bool = False,
+        coerce: bool = False,
+        check: bool = True,
+    ) -> ToolSet:
+        """Tools whose schemas are given; the functions need no type hints and no docstrings.
+
+        Arguments are judged by the schema, any JSON Schema. It is what `schemas` shows.
+
+        Args:
+            schemas: In OpenAI's format, ``{"type": "function", "function": {...}}``, or the inner object alone.
+            source: Python text with a top-level function for each.
+            limits: What one call may use.
+            seed: Seed of each guest.
+            pure: Whether the tools keep no state between calls.
+            coerce: Whether arguments of the wrong type are converted, see `coercing`.
+            check: Whether the source is loaded in the sandbox now.
+
+        Raises:
+            InputError: A schema is none, or its function is not there or cannot take one of its parameters.
+            TypeError: An argument has the wrong type.
+
+        Example:
+            >>> schema = {
+            ...     "name": "repeat",
+            ...     "description": "Repeat a text.",
+            ...     "parameters": {
+            ...         "type": "object",
+            ...         "properties": {"text": {"type": "string"}, "times": {"type": "integer", "maximum": 9}},
+            ...         "required": ["text"],
+            ...     },
+            ... }
+            >>> tools = ToolSet.from_schemas([schema], "def repeat(text, times=2): return text * times")
+            >>> tools.call("repeat", {"text": "ab"}).value
+            'abab'
+            >>> tools.call("repeat", {"text": "ab", "times": 10}).fault.message
+            'repeat: argument `times` must be at most 9'
+        """
+        if not isinstance(source, str):
+            raise TypeError(f"source must be a str, not {type(source).__name__}")
+        sandbox = Sandbox(limits=limits, seed=seed)
+        return cls._of(_define(source, read_schemas(schemas, source), sandbox, pure, coerce, check))
+
+    @classmethod
+    def from_host(
+        cls, functions: Iterable[Callable[..., Any]], *, max_kb: int = 256, threads: int = 1, coerce: bool = False
+    ) -> ToolSet:
+        """Functions that run on the host, in this process: for search, databases, whatever a guest cannot do.
+
+        They may do what the process may: nothing confines them, and a model decides when they are called and with what.
+        What they raise is a fault, whose message the model reads. They have no time limit but their own, and keep their
+        state in the process; sessions do not separate it. Coroutine functions are waited for.
+
+        Args:
+            functions: Functions or bound methods with type hints and Google docstrings.
+            max_kb: KB (2**10 bytes) that a result may have as JSON.
+            threads: How many calls of a batch may run side by side; with 1 all run in the thread that calls.
+            coerce: Whether arguments of the wrong type are converted, see `coercing`.
+
+        Raises:
+            InputError: A function lacks a type hint or a description; the message says what to write.
+            TypeError: An argument has the wrong type.
+
+        Example:
+            >>> prices = {"tea": 3}
+            >>> def price(item: str) -> int:
+            ...     '''Price of an item.
+            ...
+            ...     Args:
+            ...         item: Its name.
+            ...     '''
+            ...     return prices[item]
+            >>> tools = ToolSet.from_host([price])
+            >>> tools.call("price", {"item": "tea"}).value
+            3
+            >>> tools.call("price", {"item": "milk"}).fault.message
+            "KeyError: 'milk'"
+        """
+        return cls.from_part(HostPart(functions, max_kb=max_kb, threads=threads), coerce=coerce)
 
     @property
     def names(self) -> list[str]:
         """Names of the tools, in their order."""
-        return list(self._tools)
+        return list(self._entries)
 
     @property
     def schemas(self) -> list[dict[str, Any]]:
         """Schema of each tool in OpenAI's format, as chat templates and `score_batch` take them."""
-        return [copy_schema(tool) for tool in self._tools.values()]
+        return [copy_schema(checker.tool) for checker, _ in self._entries.values()]
 
     @property
     def source(self) -> str:
-        """The text that runs in the guest."""
-        return self._source
+        """The text that runs in the guest; of a joined set the texts of its parts, each of which has its own."""
+        return "\n\n".join(part.source for part in self._parts() if part.source)
 
     @property
     def pure(self) -> bool:
-        """Whether one guest serves many calls."""
-        return self._pure
+        """Whether all tools were declared to keep no state between calls."""
+        return all(part.pure for part in self._parts())
+
+    def only(self, *names: str) -> ToolSet:
+        """The tools of these names, in this order; they keep sharing their guests with this set.
+
+        Raises:
+            InputError: There is no tool of a name.
+
+        Example:
+            >>> import mentor
+            >>> mentor.tools.arithmetic().only("add", "divide").names
+            ['add', 'divide']
+        """
+        for name in names:
+            if name not in self._entries:
+                raise InputError(self._unknown(str(name)))
+        return self._of(self._entries[name] for name in dict.fromkeys(names))
+
+    def coercing(self, coerce: bool = True) -> ToolSet:
+        """The same tools, converting arguments of the wrong type where they clearly mean the right one.
+
+        Where a value does not fit as it is: ``"3"`` is the number, ``"true"`` the boolean, ``"[1]"`` the array and
+        ``'{"a": 1}'`` the object that it spells, a single value the array of it, and null for an optional argument
+        leaves it out. The result has to fit the schema.
+
+        Example:
+            >>> import mentor
+            >>> mentor.tools.arithmetic().coercing().call("sum_numbers", {"numbers": "[1, 2]"}).value
+            3
+        """
+        return self._of((Checker(checker.tool, coerce=bool(coerce)), part) for checker, part in self._entries.values())
 
     def call(self, name: str, arguments: Mapping[str, Any] | str) -> Outcome:
         """Call one tool.
@@ -134,22 +297,8 @@ class ToolSet:
             TypeError: `name` is no str.
             SandboxError: The host failed to do its part.
         """
-        if not isinstance(name, str):
-            raise TypeError(f"name must be a str, not {type(name).__name__}")
-        text = self._check(name, arguments)
-        if isinstance(text, Outcome):
-            return text
-        return self._call_warm(name, text) if self._pure else self._call_fresh(name, text)
-
-    def _check(self, name: str, arguments: Mapping[str, Any] | str) -> str | Outcome:
-        """The arguments as JSON, or why there is nothing to call."""
-        tool = self._tools.get(name)
-        if tool is None:
-            return Outcome(fault=Fault("unknown_tool", self._unknown(name)))
-        try:
-            return _dump(check(tool, _load(arguments)))
-        except (ValueError, TypeError, RecursionError) as error:
-            return Outcome(fault=Fault("bad_arguments", str(error)))
+        found = self._find(name, arguments)
+        return found if isinstance(found, Outcome) else found[0].call(name, found[1])
 
     def call_batch(self, calls: Iterable[tuple[str, Mapping[str, Any] | str]]) -> list[Outcome]:
         """Call many tools, side by side where that pays.
@@ -168,14 +317,48 @@ class ToolSet:
         for index, pair in enumerate(pairs):
             if not (isinstance(pair, tuple | list) and len(pair) == 2 and isinstance(pair[0], str)):
                 raise TypeError(f"calls[{index}] must be a pair (name, arguments)")
-        if self._pure and len(pairs) < _WORTH_THREADS:
-            return [self.call(name, arguments) for name, arguments in pairs]
-        outcomes = [self._check(name, arguments) for name, arguments in pairs]
-        checked = [(name, text) for (name, _), text in zip(pairs, outcomes, strict=True) if isinstance(text, str)]
-        called = iter(self._sandbox.call_batch(checked, self._source, env_filename=_FILENAME))
-        return [next(called) if isinstance(outcome, str) else outcome for outcome in outcomes]
+        outcomes: list[Outcome | None] = [None] * len(pairs)
+        parts: dict[Part, list[tuple[int, tuple[str, str]]]] = {}
+        for index, (name, arguments) in enumerate(pairs):
+            found = self._find(name, arguments)
+            if isinstance(found, Outcome):
+                outcomes[index] = found
+            else:
+                parts.setdefault(found[0], []).append((index, (name, found[1])))
+        for part, checked in parts.items():
+            answers = part.call_batch([call for _, call in checked])
+            for (index, _), outcome in zip(checked, answers, strict=True):
+                outcomes[index] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
 
-    def functions(self, *, results: Literal["value", "text"] = "value") -> list[Callable[..., Any]]:
+    def session(self) -> ToolSession:
+        """The tools with their state kept from call to call, such as for one rollout.
+
+        Guests start in the state after their source, when they are first called. Close it, or use it in a ``with``
+        block.
+
+        Example:
+            >>> source = '''
+            ... total = 0
+            ... def add(x: int) -> int:
+            ...     \"\"\"Add to the total.
+            ...
+            ...     Args:
+            ...         x: How much.
+            ...     \"\"\"
+            ...     global total
+            ...     total += x
+            ...     return total
+            ... '''
+            >>> with ToolSet.from_source(source).session() as session:
+            ...     [session.call("add", {"x": 2}).value for _ in range(3)]
+            [2, 4, 6]
+        """
+        from mentor.tools.session import ToolSession
+
+        return ToolSession(self)
+
+    def functions(self, *, results: Results = "value") -> list[Callable[..., Any]]:
         """Typed callables, one per tool, for the ``tools=`` of TRL and transformers.
 
         Each has the tool's name, docstring, signature and types, so that ``transformers.utils.get_json_schema`` sees
@@ -189,121 +372,107 @@ class ToolSet:
         Raises:
             InputError: `results` is neither.
         """
-        if results not in ("value", "text"):
-            raise InputError(f"results must be 'value' or 'text', not {results!r}")
-        return [_function(self, tool, results == "text") for tool in self._tools.values()]
+        text = check_results(results)
+        return [_function(self, checker.tool, text) for checker, _ in self._entries.values()]
+
+    def environment(
+        self, *, max_calls: int | None = None, column: str = "tools", results: Results = "text"
+    ) -> type[ToolEnvironment]:
+        """A class for the ``environment_factory=`` of TRL's trainers: each rollout has a session of its own.
+
+        Its public methods are the tools. `mentor.tools.environment.ToolEnvironment` says what else it has.
+
+        Args:
+            max_calls: So many calls a rollout may make; further ones are answered with a message that says so.
+            column: Dataset column with the names of the tools that a task offers; ``None`` or no such column offers
+                all.
+            results: As for `functions`.
+
+        Raises:
+            InputError: `max_calls` is less than 1, or a tool has a name that TRL keeps for itself.
+            TypeError: An argument has the wrong type.
+        """
+        from mentor.tools.environment import make_environment
+
+        return make_environment(self, max_calls=max_calls, column=column, text=check_results(results))
+
+    def _parts(self) -> list[Part]:
+        return list(dict.fromkeys(part for _, part in self._entries.values()))
+
+    def _tool(self, name: str) -> Tool:
+        return self._entries[name][0].tool
+
+    def _find(self, name: str, arguments: Mapping[str, Any] | str) -> tuple[Part, str] | Outcome:
+        """Where the tool runs and its arguments as JSON, or why there is nothing to call."""
+        if not isinstance(name, str):
+            raise TypeError(f"name must be a str, not {type(name).__name__}")
+        entry = self._entries.get(name)
+        if entry is None:
+            return Outcome(fault=Fault("unknown_tool", self._unknown(name)))
+        try:
+            return entry[1], entry[0].text(arguments)
+        except ValueError as error:
+            return Outcome(fault=Fault("bad_arguments", str(error)))
 
     def _unknown(self, name: str) -> str:
         shown = name if len(name) <= 60 else name[:57] + "..."
-        close = difflib.get_close_matches(shown, self._tools, n=1)
-        hint = f"did you mean {close[0]!r}?" if close else f"the tools are {', '.join(self._tools)}"
+        hint = suggestion(shown, self._entries) or f"the tools are {', '.join(self._entries) or 'none'}"
         return f"unknown tool {shown!r}; {hint}"
 
-    def _open(self) -> tuple[Session, Outcome]:
-        session = self._sandbox.session()
-        return session, session.run(self._source, filename=_FILENAME)
-
-    def _call_fresh(self, name: str, arguments: str) -> Outcome:
-        return self._sandbox.call(name, arguments, self._source, env_filename=_FILENAME)
-
-    def _call_warm(self, name: str, arguments: str) -> Outcome:
-        idle = self._warm.setdefault(os.getpid(), [])
-        try:
-            warm = idle.pop()
-        except IndexError:
-            session, loaded = self._open()
-            if not loaded.ok:
-                session.close()
-                return loaded
-            warm = _Warm(session)
-        outcome = warm.session.call(name, arguments)
-        warm.calls += 1
-        if outcome.ok and warm.calls < _CALLS_PER_GUEST:
-            idle.append(warm)
-        else:
-            warm.session.close()
-        return outcome
+    def __add__(self, other: object) -> ToolSet:
+        if not isinstance(other, ToolSet):
+            return NotImplemented
+        twice = [name for name in other._entries if name in self._entries]
+        if twice:
+            raise InputError(
+                f"tools: both sets have {', '.join(map(repr, twice))}; leave it out of one with `only`, or rename it"
+            )
+        return self._of([*self._entries.values(), *other._entries.values()])
 
     def __contains__(self, name: object) -> bool:
-        return name in self._tools
+        return name in self._entries
 
     def __len__(self) -> int:
-        return len(self._tools)
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self._source, self.names, self._sandbox, self._pure)
+        entries = [(checker.tool, checker.coerce, part) for checker, part in self._entries.values()]
+        return _rebuild, (type(self), entries)
 
     def __deepcopy__(self, memo: object) -> ToolSet:
         return self  # nothing in it can change, and copies should share the warm guests
 
+    def __copy__(self) -> ToolSet:
+        return self
+
     def __repr__(self) -> str:
-        return f"ToolSet({', '.join(self._tools)})"
+        return f"ToolSet({', '.join(self._entries)})"
 
 
-class _Warm:
-    """A session with the tools loaded."""
-
-    def __init__(self, session: Session) -> None:
-        self.session = session
-        self.calls = 0
+_Entries: TypeAlias = "list[tuple[Checker, Part]]"
 
 
-def _rebuild(cls: type[ToolSet], source: str, names: Sequence[str], sandbox: Sandbox, pure: bool) -> ToolSet:
-    toolset = cls.__new__(cls)
-    toolset._setup(source, read_tools(source, names), sandbox, pure)
-    return toolset
+def _define(source: str, tools: Sequence[Tool], sandbox: Sandbox, pure: bool, coerce: bool, check: bool) -> _Entries:
+    entries = _entries(GuestPart(source, tools, sandbox, pure=bool(pure)), coerce)
+    if check:
+        check_definition(source, sandbox, stacklevel=3)
+    return entries
 
 
-def _load(arguments: Mapping[str, Any] | str) -> dict[str, Any]:
-    loaded: Any = arguments
-    if isinstance(arguments, str):
-        try:
-            loaded = json.loads(arguments, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"the arguments are no valid JSON: {error}") from error
-    if not isinstance(loaded, Mapping):
-        raise ValueError(f"the arguments must be a JSON object, not {_KINDS.get(type(loaded), type(loaded).__name__)}")
-    return dict(loaded)
+def _entries(part: Part, coerce: bool) -> _Entries:
+    checkers = [Checker(tool, coerce=bool(coerce)) for tool in part.tools.values()]
+    for checker in checkers:
+        if checker.tool.declared:
+            checker.prepare()
+    return [(checker, part) for checker in checkers]
 
 
-_KINDS = {list: "an array", str: "a string", int: "a number", float: "a number", bool: "a boolean", type(None): "null"}
+def _rebuild(cls: type[ToolSet], entries: list[tuple[Tool, bool, Part]]) -> ToolSet:
+    return cls._of((Checker(tool, coerce=coerce), part) for tool, coerce, part in entries)
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _dump(arguments: dict[str, Any]) -> str:
-    try:
-        return json.dumps(arguments, allow_nan=False)
-    except RecursionError as error:
-        raise ValueError("the arguments are nested too deeply") from error
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"the arguments are no JSON: {error}") from error
-
-
-def _function(toolset: ToolSet, tool: Tool, as_text: bool) -> Callable[..., Any]:
-    signature, name = tool.signature, tool.name
-    positional = [p.name for p in signature.parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
-
-    def function(*args: Any, **kwargs: Any) -> Any:
-        if len(args) > len(positional):
-            raise TypeError(f"{name}() takes {len(positional)} positional arguments, {len(args)} were given")
-        arguments = dict(zip(positional, args, strict=False))
-        if twice := arguments.keys() & kwargs.keys():
-            raise TypeError(f"{name}() got two values for {min(twice)!r}")
-        outcome = toolset.call(name, arguments | kwargs)
-        if outcome.fault is not None:
-            return f"error: {outcome.fault.message}"
-        if as_text and not isinstance(outcome.value, str):
-            return json.dumps(outcome.value)
-        return outcome.value
-
-    annotations = {parameter.name: parameter.annotation for parameter in signature.parameters.values()}
-    if signature.return_annotation is not inspect.Signature.empty:
-        annotations["return"] = signature.return_annotation
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = tool.doc
-    function.__annotations__ = annotations
-    function.__signature__ = signature  # type: ignore[attr-defined]
-    return function
+def _function(toolset: ToolSet, tool: Tool, text: bool) -> Callable[..., Any]:
+    return as_function(tool, lambda arguments: toolset.call(tool.name, arguments), text=text)
