@@ -50,7 +50,7 @@ $(VENV)/.train: $(VENV)/.torch $(VENV)/.extension
 
 $(VENV)/.dev: $(VENV)/.train
 	@echo 'Installing the packages for development'
-	@$(PIP) --no-build-isolation --editable '.[train,serve,mcp,dev]'
+	@$(PIP) --no-build-isolation --editable '.[train,serve,mcp,adapters,dev]'
 	@touch $@
 
 build: $(VENV)/.extension ## Build the extension into the virtual environment
@@ -89,7 +89,7 @@ fmt: $(VENV)/.dev ## Format the code
 
 $(VENV)/.bench: $(VENV)/.dev
 	@echo 'Installing the peers of the benchmarks'
-	@$(PIP) --no-build-isolation --editable '.[train,serve,mcp,dev,bench]'
+	@$(PIP) --no-build-isolation --editable '.[train,serve,mcp,adapters,dev,bench]'
 	@touch $@
 
 bench: $(VENV)/.bench ## Run the benchmarks: cargo bench, then Python's against peers

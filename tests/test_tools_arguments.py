@@ -49,7 +49,7 @@ def own() -> ToolSet:
     return ToolSet.from_functions([scaled, letters, shapes])
 
 
-# --- words ---------------------------------------------------------------------------------------------------------
+# --- words ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_null_fits_where_the_hint_allows_it() -> None:
     )
 
 
-# --- the same judgement as scoring -----------------------------------------------------------------------------------
+# --- the same judgement as scoring ------------------------------------------------------------------------------------
 
 
 def leaves() -> st.SearchStrategy[Any]:
@@ -194,7 +194,7 @@ def test_what_a_tool_set_refuses_is_what_scoring_calls_invalid(arguments: dict[s
 TAKE = ToolSet.from_schemas([SCHEMA], "def take(**given): return given", check=False)
 
 
-# --- coerce ----------------------------------------------------------------------------------------------------------
+# --- coerce -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_coerce_changes_nothing_that_fits_and_gives_only_what_fits(arguments: di
         assert coercing.text(arguments) == as_is
 
 
-# --- schemas that are given --------------------------------------------------------------------------------------------
+# --- schemas that are given -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

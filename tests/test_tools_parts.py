@@ -71,7 +71,7 @@ async def later(x: int) -> int:
     return x + 1
 
 
-# --- joining and cutting -----------------------------------------------------------------------------------------------
+# --- joining and cutting ----------------------------------------------------------------------------------------------
 
 
 def test_joined_sets_keep_order_and_each_its_own_place(tools: ToolSet, own: ToolSet) -> None:
@@ -106,7 +106,7 @@ def test_a_doubled_name_is_refused(tools: ToolSet) -> None:
         tools + other
     assert (tools + other.only("f")).names[-1] == "f"
     with pytest.raises(TypeError, match="unsupported operand"):
-        tools + [other]  # type: ignore[operator]
+        _ = tools + 3  # type: ignore[operator]
 
 
 def test_only_selects(tools: ToolSet) -> None:
@@ -118,7 +118,7 @@ def test_only_selects(tools: ToolSet) -> None:
     )
     assert len(tools.only()) == 0
     assert message(tools.only().call("add", {}), "unknown_tool") == "unknown tool 'add'; the tools are none"
-    with pytest.raises(InputError, match="unknown tool 'ad'; did you mean 'add'?"):
+    with pytest.raises(InputError, match=r"unknown tool 'ad'; did you mean 'add'\?"):
         tools.only("ad")
     rejoined = tools.only("add") + tools.only("sqrt")
     assert len(rejoined._parts()) == 1  # one guest still
@@ -147,7 +147,7 @@ def test_copies_pickles_and_equal_parts(own: ToolSet, tools: ToolSet) -> None:
         pickle.dumps(ToolSet.from_host([functools.wraps(price)(lambda item, count=1: 1)]))
 
 
-# --- host functions ------------------------------------------------------------------------------------------------------
+# --- host functions ---------------------------------------------------------------------------------------------------
 
 
 def test_host_functions_run_here() -> None:

@@ -230,7 +230,7 @@ def test_child_processes_start_their_own(tools: ToolSet, session: ToolSession, m
     assert session.call("count", {}).value == 2
 
 
-# --- many sessions -----------------------------------------------------------------------------------------------------
+# --- many sessions ----------------------------------------------------------------------------------------------------
 
 
 def test_a_batch_keeps_the_order_within_each_session(tools: ToolSet) -> None:
