@@ -284,6 +284,21 @@ def test_programs_of_a_batch_share_the_cores(tools: ToolSet) -> None:
     assert all(outcome.wall_ms < 900 for outcome in outcomes[1:])
 
 
+def test_pure_tools_in_a_batch_are_handed_over_where_they_are_slow() -> None:
+    pure = ToolSet.from_source(SOURCE, limits=Limits(timeout_ms=300), pure=True)
+    sessions = [pure.session() for _ in range(4)]
+    for _ in range(3):
+        outcomes = call_batch([(session, "work", {"steps": 200_000}) for session in sessions])
+        assert [outcome.value for outcome in outcomes] == [sum(range(200_000))] * 4
+        outcomes = call_batch([(session, name, {}) for name in ("crash", "stop", "fail") for session in sessions])
+        assert [message(outcome, kind) for outcome, kind in zip(outcomes[8:], ["exception"] * 4, strict=True)]
+        assert [outcome.fault.kind for outcome in outcomes if outcome.fault] == (
+            ["trap"] * 4 + ["timeout"] * 4 + ["exception"] * 4
+        )
+        outcomes = call_batch([(session, "work", {"steps": 3}) for session in sessions * 20])
+        assert [outcome.value for outcome in outcomes] == [3] * 80
+
+
 def test_wrong_batches_are_the_callers_mistake(tools: ToolSet, session: ToolSession) -> None:
     for calls, text in (
         ([(session, "count")], r"calls\[0\] must be a triple \(session, name, arguments\)"),

@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mentor import errors, tools
+    from mentor import adapters, errors, tools
     from mentor._core import __version__
     from mentor.explain import Explanation
     from mentor.sandbox import Fault, HostCall, HostFunctions, Limits, Outcome, Run, Sandbox, SavedState, Session
@@ -49,7 +49,7 @@ _HOMES = {
     "Explanation": "mentor.explain",
     "ToolSet": "mentor.tools",
 }
-_MODULES = ("errors", "tools")
+_MODULES = ("adapters", "errors", "tools")
 
 __all__ = [
     "Call",
@@ -75,6 +75,7 @@ __all__ = [
     "Turn",
     "Verdicts",
     "__version__",
+    "adapters",
     "detect_format",
     "errors",
     "judge_batch",

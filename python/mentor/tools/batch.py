@@ -63,7 +63,7 @@ class _Call:
     def __init__(self, index: int, session: ToolSession, name: str, arguments: Mapping[str, Any] | str) -> None:
         self.index, self.session, self.name, self.arguments = index, session, name, arguments
         self.text = ""
-        self.place: PartSession | None = None
+        self.place: PartSession
         self.stop: Callable[[], object] | None = None
 
 
@@ -84,9 +84,10 @@ class _Work:
                     self._begin(self._ready.popleft())
                 if self._here and self._done.empty():
                     chain, call = self._here.popleft()
-                    assert call.place is not None
-                    self._outcomes[call.index] = call.place.call(call.name, call.text)
-                    self._ready.append(chain)
+                    # Calls that were quick may have become slow since it was put here.
+                    if not self._start(chain, call):
+                        self._outcomes[call.index] = call.place.call(call.name, call.text)
+                        self._ready.append(chain)
                 elif self._running:
                     self._take(*self._done.get())
         finally:
@@ -103,18 +104,22 @@ class _Work:
                 self._outcomes[call.index] = found
                 continue
             call.place, call.text = call.session._part(found[0]), found[1]
-            self._running[call.index] = (chain, call)
-            call.stop = call.place.start(call.name, call.text, _report(self._done, call.index))
-            if call.stop is None:
-                del self._running[call.index]
+            if not self._start(chain, call):
                 self._here.append((chain, call))
             return
+
+    def _start(self, chain: deque[_Call], call: _Call) -> bool:
+        """Starts a call in the background, where its part has one."""
+        self._running[call.index] = (chain, call)
+        call.stop = call.place.start(call.name, call.text, _report(self._done, call.index))
+        if call.stop is None:
+            del self._running[call.index]
+        return call.stop is not None
 
     def _take(self, index: int, outcome: Outcome | None, error: Any) -> None:
         chain, call = self._running.pop(index)
         if outcome is None:
             raise error
-        assert call.place is not None
         self._outcomes[index] = call.place.finish(outcome)
         self._ready.append(chain)
 

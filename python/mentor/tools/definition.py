@@ -7,7 +7,6 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from mentor.errors import InputError
@@ -17,10 +16,7 @@ from mentor.tools.guest import FILENAME
 __all__ = ["check_definition"]
 
 _LINE = re.compile(rf'File "{re.escape(FILENAME)}", line (\d+)')
-_LIBRARY = (
-    "it has the standard library without ctypes, ssl, bz2, lzma, mmap, resource, fcntl and curses, "
-    "and no other packages"
-)
+_LIBRARY = "it has the standard library without ctypes, ssl, bz2, lzma, mmap, resource, fcntl and curses"
 _ELSEWHERE = "use ToolSet.from_host for what must run on the host"
 
 # Runs after the source, in its namespace: what the functions import when they are called.
@@ -86,23 +82,33 @@ def check_definition(source: str, sandbox: Sandbox, *, stacklevel: int) -> None:
     Warns:
         UserWarning: A function calls what always fails in the sandbox.
     """
-    problem, notes = _examine(source, sandbox.limits, sandbox.seed)
+    key = (source, sandbox.limits, sandbox.seed, sandbox.guest)
+    known = _known.get(key)
+    if known is None:
+        known = _known[key] = _examine(source, sandbox)
+        while len(_known) > _MAX_KNOWN:
+            _known.pop(next(iter(_known)), None)
+    problem, notes = known
     if problem:
         raise InputError(f"tools: {problem}")
     for note in notes:
         warnings.warn(f"tools: {note}", UserWarning, stacklevel=stacklevel + 1)
 
 
-@lru_cache(maxsize=1024)
-def _examine(source: str, limits: Limits, seed: int) -> tuple[str, tuple[str, ...]]:
+_MAX_KNOWN = 1024
+_known: dict[tuple[str, Limits, int, str], tuple[str, tuple[str, ...]]] = {}
+
+
+def _examine(source: str, sandbox: Sandbox) -> tuple[str, tuple[str, ...]]:
     """What is wrong, and what may be."""
     tree = ast.parse(source)
     lines = source.splitlines()
     imports = list(_deferred(tree))
-    with Sandbox(limits=limits, seed=seed).session() as session:
+    packages = "no other packages" if sandbox.guest == Sandbox().guest else "the packages that its guest was built with"
+    with sandbox.session() as session:
         loaded = session.run(source, filename=FILENAME)
         if loaded.fault is not None:
-            return _explain(loaded.fault, lines), ()
+            return _explain(loaded.fault, lines, packages), ()
         failed: Any = []
         if imports:
             wanted = json.dumps([(module, name) for _, module, name in imports])
@@ -110,25 +116,25 @@ def _examine(source: str, limits: Limits, seed: int) -> tuple[str, tuple[str, ..
     for entry in failed if isinstance(failed, list) else ():
         match entry:
             case [int(at), str(missing), str(error)] if 0 <= at < len(imports):
-                return _cannot_import(imports[at][0], lines, missing, error), ()
+                return _cannot_import(imports[at][0], lines, missing, error, packages), ()
     return "", tuple(_hopeless(tree, lines))
 
 
-def _explain(fault: Fault, lines: list[str]) -> str:
+def _explain(fault: Fault, lines: list[str], packages: str) -> str:
     # The environment's frames only: the probe is no part of what the user wrote.
     found = [int(number) for number in _LINE.findall(fault.traceback)]
     if not found:
         return f"the source cannot be loaded in the sandbox: {fault.message}"
     missing = re.search(r"No module named '([\w.]+)'", fault.message)
     if fault.type_name in ("ModuleNotFoundError", "ImportError") and missing:
-        return _cannot_import(found[-1], lines, missing[1], fault.message)
+        return _cannot_import(found[-1], lines, missing[1], fault.message, packages)
     return f"{_quoted(found[-1], lines)}: {fault.message}"
 
 
-def _cannot_import(line: int, lines: list[str], missing: str, error: str) -> str:
+def _cannot_import(line: int, lines: list[str], missing: str, error: str, packages: str) -> str:
     if not missing:
         return f"{_quoted(line, lines)}: {error}"
-    return f"{_quoted(line, lines)}: the sandbox has no module {missing!r}; {_LIBRARY}; {_ELSEWHERE}"
+    return f"{_quoted(line, lines)}: the sandbox has no module {missing!r}; {_LIBRARY}, and {packages}; {_ELSEWHERE}"
 
 
 def _quoted(line: int, lines: list[str]) -> str:

@@ -18,6 +18,7 @@ FILENAME = "<tools>"
 
 _CALLS_PER_GUEST = 1_000
 _WORTH_THREADS = 32  # calls of pure tools: below, one warm guest is as fast
+_QUICK_MS = 1.0
 _ENDING = frozenset(("timeout", "trap", "out_of_fuel", "memory_limit", "output_limit", "cancelled"))
 
 
@@ -32,6 +33,7 @@ class GuestPart(Part):
         # By process: after a fork the parent's are of no use. list.append and list.pop need no lock.
         self._warm: dict[int, list[_Warm]] = {}
         self._bases: dict[int, SavedState] = {}
+        self._slow = True
 
     @property
     def tools(self) -> Mapping[str, Tool]:
@@ -62,7 +64,7 @@ class GuestPart(Part):
 
     def open(self) -> PartSession:
         """A session in which the source was run; it takes its instance at the first call."""
-        return _Stateless(self) if self._pure else _GuestSession(self)
+        return super().open() if self._pure else _GuestSession(self)
 
     def session(self) -> Session | Outcome:
         """A session right after the source; the outcome of the source where that fails."""
@@ -79,22 +81,53 @@ class GuestPart(Part):
             self._bases[os.getpid()] = base
         return self._sandbox.restore(base)
 
+    def start(self, name: str, arguments: str, done: Done) -> Callable[[], object] | None:
+        """A pure call in a warm guest, in the background."""
+        warm = self._take() if self._pure and self._slow else None
+        if not isinstance(warm, _Warm):
+            return None
+
+        def finish(outcome: Outcome | None, error: Any) -> None:
+            if outcome is not None:
+                self.note(outcome, here=False)
+            self._give(warm, outcome is not None and outcome.ok)
+            done(outcome, error)
+
+        return warm.session.start_call(name, arguments, finish)
+
+    def note(self, outcome: Outcome, *, here: bool) -> None:
+        """Learns how long calls take: to hand over one that is quick takes longer than the call."""
+        # Elsewhere the time has in it what the call waited for its turn.
+        if here or outcome.wall_ms <= _QUICK_MS:
+            self._slow = outcome.wall_ms > _QUICK_MS
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a call is worth a thread."""
+        return self._slow
+
     def _call_warm(self, name: str, arguments: str) -> Outcome:
-        idle = self._warm.setdefault(os.getpid(), [])
+        warm = self._take()
+        if isinstance(warm, Outcome):
+            return warm
+        outcome = warm.session.call(name, arguments)
+        self.note(outcome, here=True)
+        self._give(warm, outcome.ok)
+        return outcome
+
+    def _take(self) -> _Warm | Outcome:
         try:
-            warm = idle.pop()
+            return self._warm.setdefault(os.getpid(), []).pop()
         except IndexError:
             session = self.session()
-            if isinstance(session, Outcome):
-                return session
-            warm = _Warm(session)
-        outcome = warm.session.call(name, arguments)
+            return session if isinstance(session, Outcome) else _Warm(session)
+
+    def _give(self, warm: _Warm, unharmed: bool) -> None:
         warm.calls += 1
-        if outcome.ok and warm.calls < _CALLS_PER_GUEST:
-            idle.append(warm)
+        if unharmed and warm.calls < _CALLS_PER_GUEST:
+            self._warm[os.getpid()].append(warm)
         else:
             warm.session.close()
-        return outcome
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (self._source, tuple(self._tools.values()), self._sandbox, self._pure)
@@ -112,16 +145,6 @@ class _Warm:
         self.calls = 0
 
 
-class _Stateless(PartSession):
-    """Pure tools in a rollout: they share the warm guests of all others."""
-
-    def __init__(self, part: GuestPart) -> None:
-        self._part = part
-
-    def call(self, name: str, arguments: str) -> Outcome:
-        return self._part.call(name, arguments)
-
-
 class _GuestSession(PartSession):
     """A guest of one rollout."""
 
@@ -132,13 +155,18 @@ class _GuestSession(PartSession):
 
     def call(self, name: str, arguments: str) -> Outcome:
         session = self._open()
-        return session if isinstance(session, Outcome) else self._settle(session.call(name, arguments))
+        if isinstance(session, Outcome):
+            return session
+        outcome = session.call(name, arguments)
+        self._part.note(outcome, here=True)
+        return self._settle(outcome)
 
     def start(self, name: str, arguments: str, done: Done) -> Callable[[], object] | None:
-        session = self._open()
-        return None if isinstance(session, Outcome) else session.start_call(name, arguments, done)
+        session = self._open() if self._part.is_slow else None
+        return session.start_call(name, arguments, done) if isinstance(session, Session) else None
 
     def finish(self, outcome: Outcome) -> Outcome:
+        self._part.note(outcome, here=False)
         return self._settle(outcome)
 
     def _open(self) -> Session | Outcome:

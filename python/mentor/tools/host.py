@@ -15,7 +15,7 @@ from typing import Any
 
 from mentor.errors import InputError
 from mentor.sandbox import Fault, Outcome
-from mentor.tools.part import Part, PartSession
+from mentor.tools.part import Part
 from mentor.tools.schema import Tool
 from mentor.tools.signatures import read_function
 
@@ -83,10 +83,6 @@ class HostPart(Part):
         with ThreadPoolExecutor(min(self._threads, len(calls)), "mentor-tools") as threads:
             return list(threads.map(lambda call: self.call(*call), calls))
 
-    def open(self) -> PartSession:
-        """The functions themselves: what they keep is the caller's."""
-        return _HostSession(self)
-
     def __reduce__(self) -> tuple[Any, ...]:
         functions = list(self._functions.values())
         try:
@@ -98,16 +94,6 @@ class HostPart(Part):
 
 def _rebuild(functions: list[Callable[..., Any]], max_kb: int, threads: int) -> HostPart:
     return HostPart(functions, max_kb=max_kb, threads=threads)
-
-
-class _HostSession(PartSession):
-    """Host functions in a rollout."""
-
-    def __init__(self, part: HostPart) -> None:
-        self._part = part
-
-    def call(self, name: str, arguments: str) -> Outcome:
-        return self._part.call(name, arguments)
 
 
 def _cut(error: BaseException) -> str:

@@ -34,9 +34,17 @@ class Part(ABC):
     def call_batch(self, calls: Sequence[tuple[str, str]]) -> list[Outcome]:
         """Many calls that know of no other, in order."""
 
-    @abstractmethod
+    def start(self, name: str, arguments: str, done: Done) -> Callable[[], object] | None:
+        """Starts a call in the background.
+
+        Returns:
+            What stops it; ``None`` where the part has no background, and `call` has to be used.
+        """
+        return None
+
     def open(self) -> PartSession:
-        """A place whose state is kept from call to call."""
+        """A place whose state is kept from call to call; the part itself where its tools keep none."""
+        return _Stateless(self)
 
     @property
     def pure(self) -> bool:
@@ -57,11 +65,7 @@ class PartSession(ABC):
         """A call that sees what those before it left."""
 
     def start(self, name: str, arguments: str, done: Done) -> Callable[[], object] | None:
-        """Starts a call in the background.
-
-        Returns:
-            What stops it; ``None`` where the part has no background, and `call` has to be used.
-        """
+        """Starts a call in the background, as `Part.start` does."""
         return None
 
     def finish(self, outcome: Outcome) -> Outcome:
@@ -83,3 +87,16 @@ class PartSession(ABC):
     def close(self) -> None:
         """Frees what it holds. Closing twice does nothing."""
         return
+
+
+class _Stateless(PartSession):
+    """A part in a rollout, where its calls know of no other or keep their state elsewhere."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+
+    def call(self, name: str, arguments: str) -> Outcome:
+        return self._part.call(name, arguments)
+
+    def start(self, name: str, arguments: str, done: Done) -> Callable[[], object] | None:
+        return self._part.start(name, arguments, done)

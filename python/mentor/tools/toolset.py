@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from mentor.errors import InputError
-from mentor.sandbox import Fault, Limits, Outcome, Sandbox
+from mentor.sandbox import Limits, Outcome, Sandbox
 from mentor.tools.arguments import Checker
+from mentor.tools.catalog import Catalog, Entry
 from mentor.tools.declared import read_schemas
 from mentor.tools.definition import check_definition
-from mentor.tools.fit import suggestion
 from mentor.tools.functions import Results, as_function, check_results
 from mentor.tools.guest import GuestPart
 from mentor.tools.host import HostPart
 from mentor.tools.part import Part
-from mentor.tools.schema import Tool, copy_schema, read_tools
+from mentor.tools.schema import Tool, read_tools
 from mentor.tools.sources import collect
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["ToolSet"]
 
 
-class ToolSet:
+class ToolSet(Catalog):
     """Tools for models: described by schemas, called by name, executed in the sandbox or where you say.
 
     Made from Python functions (`from_functions`), source text (`from_source`), schemas and source (`from_schemas`), or
@@ -40,6 +39,7 @@ class ToolSet:
             Each tool needs type hints and a Google docstring that describes its parameters.
         limits: What one call may use.
         seed: Seed of each guest.
+        guest: Which guest, such as ``sympy``, as for `mentor.Sandbox`.
         pure: Whether the tools keep no state between calls. The guest is replaced after any fault and every 1,000
             calls.
         coerce: Whether arguments of the wrong type are converted where they clearly mean the right one, see `coercing`.
@@ -71,22 +71,16 @@ class ToolSet:
         *,
         limits: Limits | None = None,
         seed: int = 0,
+        guest: str | None = None,
         pure: bool = False,
         coerce: bool = False,
         check: bool = True,
     ) -> None:
         if not isinstance(source, str):
             raise TypeError(f"source must be a str, not {type(source).__name__}")
-        self._setup(_define(source, read_tools(source), Sandbox(limits=limits, seed=seed), pure, coerce, check))
-
-    def _setup(self, entries: Iterable[tuple[Checker, Part]]) -> None:
-        self._entries = {checker.tool.name: (checker, part) for checker, part in entries}
-
-    @classmethod
-    def _of(cls, entries: Iterable[tuple[Checker, Part]]) -> ToolSet:
-        toolset = cls.__new__(cls)
-        toolset._setup(entries)
-        return toolset
+        self._setup(
+            _define(source, read_tools(source), Sandbox(limits=limits, seed=seed, guest=guest), pure, coerce, check)
+        )
 
     @classmethod
     def from_part(cls, part: Part, *, coerce: bool = False) -> ToolSet:
@@ -104,6 +98,7 @@ class ToolSet:
         *,
         limits: Limits | None = None,
         seed: int = 0,
+        guest: str | None = None,
         pure: bool = False,
         coerce: bool = False,
         check: bool = True,
@@ -111,7 +106,7 @@ class ToolSet:
         """Tools from Python text; the same as ``ToolSet(source, ...)``."""
         if not isinstance(source, str):
             raise TypeError(f"source must be a str, not {type(source).__name__}")
-        sandbox = Sandbox(limits=limits, seed=seed)
+        sandbox = Sandbox(limits=limits, seed=seed, guest=guest)
         return cls._of(_define(source, read_tools(source), sandbox, pure, coerce, check))
 
     @classmethod
@@ -121,6 +116,7 @@ class ToolSet:
         *,
         limits: Limits | None = None,
         seed: int = 0,
+        guest: str | None = None,
         pure: bool = False,
         coerce: bool = False,
         check: bool = True,
@@ -133,6 +129,7 @@ class ToolSet:
             functions: The functions, with type hints and Google docstrings.
             limits: What one call may use.
             seed: Seed of each guest.
+            guest: Which guest, as for `mentor.Sandbox`.
             pure: Whether they keep no state between calls.
             coerce: Whether arguments of the wrong type are converted, see `coercing`.
             check: Whether their source is loaded in the sandbox now.
@@ -142,7 +139,7 @@ class ToolSet:
             TypeError: Something is no Python function.
         """
         source, names = collect(functions)
-        sandbox = Sandbox(limits=limits, seed=seed)
+        sandbox = Sandbox(limits=limits, seed=seed, guest=guest)
         return cls._of(_define(source, read_tools(source, names), sandbox, pure, coerce, check))
 
     @classmethod
@@ -153,6 +150,7 @@ class ToolSet:
         *,
         limits: Limits | None = None,
         seed: int = 0,
+        guest: str | None = None,
         pure: bool = False,
         coerce: bool = False,
         check: bool = True,
@@ -166,6 +164,7 @@ class ToolSet:
             source: Python text with a top-level function for each.
             limits: What one call may use.
             seed: Seed of each guest.
+            guest: Which guest, as for `mentor.Sandbox`.
             pure: Whether the tools keep no state between calls.
             coerce: Whether arguments of the wrong type are converted, see `coercing`.
             check: Whether the source is loaded in the sandbox now.
@@ -192,7 +191,7 @@ class ToolSet:
         """
         if not isinstance(source, str):
             raise TypeError(f"source must be a str, not {type(source).__name__}")
-        sandbox = Sandbox(limits=limits, seed=seed)
+        sandbox = Sandbox(limits=limits, seed=seed, guest=guest)
         return cls._of(_define(source, read_schemas(schemas, source), sandbox, pure, coerce, check))
 
     @classmethod
@@ -231,56 +230,6 @@ class ToolSet:
             "KeyError: 'milk'"
         """
         return cls.from_part(HostPart(functions, max_kb=max_kb, threads=threads), coerce=coerce)
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the tools, in their order."""
-        return list(self._entries)
-
-    @property
-    def schemas(self) -> list[dict[str, Any]]:
-        """Schema of each tool in OpenAI's format, as chat templates and `score_batch` take them."""
-        return [copy_schema(checker.tool) for checker, _ in self._entries.values()]
-
-    @property
-    def source(self) -> str:
-        """The text that runs in the guest; of a joined set the texts of its parts, each of which has its own."""
-        return "\n\n".join(part.source for part in self._parts() if part.source)
-
-    @property
-    def pure(self) -> bool:
-        """Whether all tools were declared to keep no state between calls."""
-        return all(part.pure for part in self._parts())
-
-    def only(self, *names: str) -> ToolSet:
-        """The tools of these names, in this order; they keep sharing their guests with this set.
-
-        Raises:
-            InputError: There is no tool of a name.
-
-        Example:
-            >>> import mentor
-            >>> mentor.tools.arithmetic().only("add", "divide").names
-            ['add', 'divide']
-        """
-        for name in names:
-            if name not in self._entries:
-                raise InputError(self._unknown(str(name)))
-        return self._of(self._entries[name] for name in dict.fromkeys(names))
-
-    def coercing(self, coerce: bool = True) -> ToolSet:
-        """The same tools, converting arguments of the wrong type where they clearly mean the right one.
-
-        Where a value does not fit as it is: ``"3"`` is the number, ``"true"`` the boolean, ``"[1]"`` the array and
-        ``'{"a": 1}'`` the object that it spells, a single value the array of it, and null for an optional argument
-        leaves it out. The result has to fit the schema.
-
-        Example:
-            >>> import mentor
-            >>> mentor.tools.arithmetic().coercing().call("sum_numbers", {"numbers": "[1, 2]"}).value
-            3
-        """
-        return self._of((Checker(checker.tool, coerce=bool(coerce)), part) for checker, part in self._entries.values())
 
     def call(self, name: str, arguments: Mapping[str, Any] | str) -> Outcome:
         """Call one tool.
@@ -396,82 +345,20 @@ class ToolSet:
 
         return make_environment(self, max_calls=max_calls, column=column, text=check_results(results))
 
-    def _parts(self) -> list[Part]:
-        return list(dict.fromkeys(part for _, part in self._entries.values()))
 
-    def _tool(self, name: str) -> Tool:
-        return self._entries[name][0].tool
-
-    def _find(self, name: str, arguments: Mapping[str, Any] | str) -> tuple[Part, str] | Outcome:
-        """Where the tool runs and its arguments as JSON, or why there is nothing to call."""
-        if not isinstance(name, str):
-            raise TypeError(f"name must be a str, not {type(name).__name__}")
-        entry = self._entries.get(name)
-        if entry is None:
-            return Outcome(fault=Fault("unknown_tool", self._unknown(name)))
-        try:
-            return entry[1], entry[0].text(arguments)
-        except ValueError as error:
-            return Outcome(fault=Fault("bad_arguments", str(error)))
-
-    def _unknown(self, name: str) -> str:
-        shown = name if len(name) <= 60 else name[:57] + "..."
-        hint = suggestion(shown, self._entries) or f"the tools are {', '.join(self._entries) or 'none'}"
-        return f"unknown tool {shown!r}; {hint}"
-
-    def __add__(self, other: object) -> ToolSet:
-        if not isinstance(other, ToolSet):
-            return NotImplemented
-        twice = [name for name in other._entries if name in self._entries]
-        if twice:
-            raise InputError(
-                f"tools: both sets have {', '.join(map(repr, twice))}; leave it out of one with `only`, or rename it"
-            )
-        return self._of([*self._entries.values(), *other._entries.values()])
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._entries)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        entries = [(checker.tool, checker.coerce, part) for checker, part in self._entries.values()]
-        return _rebuild, (type(self), entries)
-
-    def __deepcopy__(self, memo: object) -> ToolSet:
-        return self  # nothing in it can change, and copies should share the warm guests
-
-    def __copy__(self) -> ToolSet:
-        return self
-
-    def __repr__(self) -> str:
-        return f"ToolSet({', '.join(self._entries)})"
-
-
-_Entries: TypeAlias = "list[tuple[Checker, Part]]"
-
-
-def _define(source: str, tools: Sequence[Tool], sandbox: Sandbox, pure: bool, coerce: bool, check: bool) -> _Entries:
+def _define(source: str, tools: Sequence[Tool], sandbox: Sandbox, pure: bool, coerce: bool, check: bool) -> list[Entry]:
     entries = _entries(GuestPart(source, tools, sandbox, pure=bool(pure)), coerce)
     if check:
         check_definition(source, sandbox, stacklevel=3)
     return entries
 
 
-def _entries(part: Part, coerce: bool) -> _Entries:
+def _entries(part: Part, coerce: bool) -> list[Entry]:
     checkers = [Checker(tool, coerce=bool(coerce)) for tool in part.tools.values()]
     for checker in checkers:
         if checker.tool.declared:
             checker.prepare()
     return [(checker, part) for checker in checkers]
-
-
-def _rebuild(cls: type[ToolSet], entries: list[tuple[Tool, bool, Part]]) -> ToolSet:
-    return cls._of((Checker(tool, coerce=coerce), part) for tool, coerce, part in entries)
 
 
 def _function(toolset: ToolSet, tool: Tool, text: bool) -> Callable[..., Any]:

@@ -65,19 +65,13 @@ def open_toolbox(sources: Iterable[str] = ()) -> Toolbox:
     Raises:
         ConfigError: A source cannot be loaded, or defines a name that is taken.
     """
-    sets = [mentor.tools.arithmetic(), *map(_from_source, sources)]
-    box = Toolbox(names=[], schemas=[], functions=[], values={})
-    for tools in sets:
-        by_value = zip(tools.names, tools.functions(), strict=True)
-        texts = tools.functions(results="text")
-        for (name, value), schema, function in zip(by_value, tools.schemas, texts, strict=True):
-            if name in box.names:
-                raise ConfigError(f"tools_source defines the tool {name!r}, which there is already")
-            box.names.append(name)
-            box.schemas.append(dict(schema))
-            box.functions.append(function)
-            box.values[name] = value
-    return box
+    tools = mentor.tools.arithmetic()
+    for part in map(_from_source, sources):
+        if taken := next((name for name in part if name in tools), None):
+            raise ConfigError(f"tools_source defines the tool {taken!r}, which there is already")
+        tools += part
+    values = dict(zip(tools.names, tools.functions(), strict=True))
+    return Toolbox(names=tools.names, schemas=tools.schemas, functions=tools.functions(results="text"), values=values)
 
 
 def _from_source(text: str) -> ToolSet:
