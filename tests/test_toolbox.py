@@ -8,6 +8,8 @@ from example_tools import NAMES, source_of
 from mentor.errors import ConfigError
 from mentor.train.toolbox import open_toolbox
 
+pytestmark = pytest.mark.train
+
 
 def test_a_datasets_own_tools_join_the_arithmetic() -> None:
     box = open_toolbox([source_of("return [1]", "one"), source_of("return 2", "two")])
