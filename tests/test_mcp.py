@@ -140,12 +140,23 @@ def test_functions_of_a_file(tmp_path: Path) -> None:
         (True, ["area lacks the argument 'width'"]),
         (True, ["unknown tool 'aera'; did you mean 'area'?"]),
         (True, [texts(results[6])[0]]),
-        (True, ["stopped after 300 ms (timeout_ms)"]),
+        (True, ["stopped after 300 ms (timeout_ms); the tools' state is lost, they begin anew"]),
         (True, ["FileNotFoundError: [Errno 44] No such file or directory: '/etc/passwd'"]),
         (False, ["3"]),
     ]
     assert texts(results[6])[0].startswith("unknown tool '_helper'")
     assert [texts(result) for result in together] == [[str(n)] for n in range(20)]
+
+
+def test_tools_keep_their_state_for_as_long_as_the_connection_lasts(tmp_path: Path) -> None:
+    file = tmp_path / "tools.py"
+    file.write_text(SOURCE)
+
+    async def action(session: ClientSession) -> Any:
+        return [texts(await session.call_tool("remember", {"word": word})) for word in "ab"]
+
+    for _ in range(2):
+        assert talk(action, "--source", str(file)) == [['["a"]'], ['["a", "b"]']]
 
 
 def test_it_ends_with_its_input() -> None:

@@ -16,7 +16,7 @@ from mcp.server.stdio import stdio_server
 from mentor import __version__
 from mentor.errors import InputError
 from mentor.sandbox import Fault, Outcome
-from mentor.tools import ToolSet
+from mentor.tools import ToolSession, ToolSet
 
 __all__ = ["serve"]
 
@@ -60,14 +60,15 @@ class _Connection:
     """The tools as one client sees them. Standard input and output carry one connection per process."""
 
     def __init__(self, toolsets: Iterable[ToolSet]) -> None:
-        self._homes: dict[str, ToolSet] = {}
+        self._homes: dict[str, ToolSession] = {}
         self.tools: list[mcp_types.Tool] = []
         for toolset in toolsets:
+            session = toolset.session()  # tools keep their state for as long as the connection lasts
             for schema in toolset.schemas:
                 function = schema["function"]
                 if function["name"] in self._homes:
                     raise InputError(f"two tools have the name {function['name']!r}; serve only one of them")
-                self._homes[function["name"]] = toolset
+                self._homes[function["name"]] = session
                 self.tools.append(
                     mcp_types.Tool(
                         name=function["name"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -152,14 +153,16 @@ class _GuestSession(PartSession):
         self._part = part
         self._session = session
         self._saved = session is not None
+        self._turn = threading.Lock()
 
     def call(self, name: str, arguments: str) -> Outcome:
-        session = self._open()
-        if isinstance(session, Outcome):
-            return session
-        outcome = session.call(name, arguments)
-        self._part.note(outcome, here=True)
-        return self._settle(outcome)
+        with self._turn:
+            session = self._open()
+            if isinstance(session, Outcome):
+                return session
+            outcome = session.call(name, arguments)
+            self._part.note(outcome, here=True)
+            return self._settle(outcome)
 
     def start(self, name: str, arguments: str, done: Done) -> Callable[[], object] | None:
         session = self._open() if self._part.is_slow else None

@@ -30,7 +30,7 @@ class ToolSession:
 
     Host functions keep what they keep in the caller's process, for all sessions together. After a fault that ends a
     guest (``timeout``, ``trap``, ``out_of_fuel``) the guest begins anew, or goes back to the last saved state, and the
-    fault's message says so: the rollout can go on. Calls from several threads take turns.
+    fault's message says so: the rollout can go on. Calls of a guest from several threads take turns.
     """
 
     def __init__(self, tools: ToolSet) -> None:
@@ -54,8 +54,7 @@ class ToolSession:
         found = self._find(name, arguments)
         if isinstance(found, Outcome):
             return found
-        with self._lock:
-            return self._part(found[0]).call(name, found[1])
+        return self._part(found[0]).call(name, found[1])
 
     def call_batch(self, calls: Iterable[tuple[str, Mapping[str, Any] | str]]) -> list[Outcome]:
         """Call many tools, one after the other; `mentor.tools.call_batch` works on many sessions side by side.
