@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, Optional
 
 import pytest
@@ -135,6 +136,15 @@ def test_line_breaks_in_texts_and_numbers_with_a_zero_fraction(own: ToolSet) -> 
     assert own.call("letters", '{"text": "\ud800"}').ok
     found = message(own.call("scaled", '{"x": 1e999}'), "bad_arguments")
     assert found.startswith("the arguments are no JSON: Out of range float values")
+
+
+def test_odd_keys_and_numbers_beyond_doubles(own: ToolSet) -> None:
+    tools = mentor.tools.arithmetic()
+    assert message(tools.call("add", {1: 2, "a": 1}), "bad_arguments") == "add has no argument '1'; it takes a, b"
+    assert message(tools.call("add", {1: math.nan}), "bad_arguments") == "add has no argument '1'; it takes a, b"
+    assert tools.call("add", {"a": 10**400, "b": 1}).value == 10**400 + 1
+    assert own.call("scaled", {"x": 0, "factor": 10**400}).value == 0
+    assert own.call("scaled", '{"x": 0, "factor": 1' + "0" * 400 + "}").value == 0
 
 
 def pick(kind: Optional[str] = None, shape: str | list[int] | None = None) -> list[Any]:  # noqa: UP045

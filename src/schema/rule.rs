@@ -321,7 +321,11 @@ pub(super) fn order(value: Value<'_>, bound: f64) -> Option<Ordering> {
 }
 
 fn is_integral(value: Value<'_>) -> bool {
-    value.as_f64().is_some_and(|number| number.fract() == 0.0)
+    match value {
+        // Digits alone, though no double is as large.
+        Value::Big(text) if !text.contains(['.', 'e', 'E']) => true,
+        value => value.as_f64().is_some_and(|number| number.fract() == 0.0),
+    }
 }
 
 fn additional(tree: &Tree) -> Option<Additional> {

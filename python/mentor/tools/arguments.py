@@ -95,7 +95,7 @@ class Checker:
         if verdict == _FITS:
             return text
         try:
-            fitted = self._fitter.fit(self.tool.name, loaded, self._rules)
+            fitted = self._fitter.fit(self.tool.name, json.loads(text), self._rules)
         except ValueError:
             if verdict == _ODD_NUMBERS:
                 return text

@@ -137,7 +137,7 @@ _STRICT = Fitter(coerce=False)
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """``did you mean 'x'?``, or nothing where no name is near."""
-    close = difflib.get_close_matches(name[:60], known, n=1)
+    close = difflib.get_close_matches(str(name)[:60], known, n=1)
     return f"did you mean {close[0]!r}?" if close else ""
 
 
@@ -180,8 +180,9 @@ def _is(value: Any, wanted: str) -> bool:
     return isinstance(value, _TYPES.get(wanted, ()))
 
 
-def _quote(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:57] + "...")
+def _quote(name: object) -> str:
+    text = str(name)
+    return repr(text if len(text) <= 60 else text[:57] + "...")
 
 
 def _describe(value: Any) -> str:
