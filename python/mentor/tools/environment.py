@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from mentor.errors import InputError
-from mentor.sandbox import Fault, Outcome
+from mentor.sandbox import Fault, FaultKind, Outcome
 from mentor.tools.functions import as_text, bind, dress
 from mentor.tools.schema import Tool
 from mentor.tools.session import ToolSession
@@ -90,10 +90,14 @@ class ToolEnvironment:
         limit = self._max_calls
         if limit is not None and self._used >= limit:
             plural = "" if limit == 1 else "s"
-            return _refused(f"no calls are left: this task allows {limit} call{plural}; answer with what you have")
+            return _refused(
+                "exception", f"no calls are left: this task allows {limit} call{plural}; answer with what you have"
+            )
         self._used += 1
         if name not in self._offered:
-            return _refused(f"this task does not offer {name!r}; it offers {', '.join(self._offered) or 'no tools'}")
+            return _refused(
+                "unknown_tool", f"this task does not offer {name!r}; it offers {', '.join(self._offered) or 'no tools'}"
+            )
         return self.session.call(name, arguments)
 
     def _close(self) -> None:
@@ -153,5 +157,5 @@ def _name(item: Any, column: str) -> str:
     return name
 
 
-def _refused(message: str) -> Outcome:
-    return Outcome(fault=Fault("unknown_tool" if "offer" in message else "bad_arguments", message))
+def _refused(kind: FaultKind, message: str) -> Outcome:
+    return Outcome(fault=Fault(kind, message))

@@ -126,7 +126,7 @@ class GuestPart(Part):
     def _give(self, warm: _Warm, unharmed: bool) -> None:
         warm.calls += 1
         if unharmed and warm.calls < _CALLS_PER_GUEST:
-            self._warm[os.getpid()].append(warm)
+            self._warm.setdefault(os.getpid(), []).append(warm)
         else:
             warm.session.close()
 
