@@ -45,6 +45,19 @@ def _times(a: float, b: float) -> float:
     return math.prod([a, b])
 
 
+def is_even(n: int) -> bool:
+    """Tell whether a number is even.
+
+    Args:
+        n: The number.
+    """
+    return n == 0 or _is_odd(n - 1)
+
+
+def _is_odd(n: int) -> bool:
+    return n != 0 and is_even(n - 1)
+
+
 def letters(text: str, at_most: Optional[int] = None, kind: Literal["all", "vowels"] = "all") -> dict[str, int]:  # noqa: UP045
     """Count the letters of a text.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import threading
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mentor
-from example_tools import NAMES, letters, message, scaled, shapes, source_of
+from example_tools import NAMES, is_even, letters, message, scaled, shapes, source_of
 from mentor import Limits, ToolSet
 from mentor.errors import InputError
 
@@ -150,6 +151,24 @@ def test_captured_constants_are_brought_along() -> None:
         return table[key]
 
     assert ToolSet.from_functions([look]).call("look", {"key": "b"}).value == [3.5, None]
+
+
+def test_functions_that_call_each_other_are_brought_along() -> None:
+    assert ToolSet.from_functions([is_even]).call("is_even", {"n": 7}).value is False
+
+
+def test_compiled_patterns_are_brought_along() -> None:
+    pattern = re.compile(r"(?<!\w)[a-z]\'+", re.IGNORECASE | re.ASCII)
+
+    def find(text: str) -> list[str]:
+        """Find it.
+
+        Args:
+            text: The text.
+        """
+        return pattern.findall(text)
+
+    assert ToolSet.from_functions([find]).call("find", {"text": "A' b' cd' \xdc'"}).value == ["A'", "b'"]
 
 
 @pytest.mark.parametrize(

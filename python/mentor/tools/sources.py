@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Callable, Iterable
@@ -19,7 +20,8 @@ __all__ = ["collect"]
 def collect(functions: Iterable[Callable[..., Any]]) -> tuple[str, list[str]]:
     """One source text that defines the functions, and their names.
 
-    Modules of the standard library, plain constants and other functions that they name are brought along.
+    Modules of the standard library, plain constants, compiled patterns and other functions that they name are brought
+    along.
 
     Raises:
         TypeError: Something is no Python function.
@@ -51,11 +53,11 @@ def _add(function: FunctionType, name: str, parts: dict[str, str]) -> None:
         raise InputError(f"tools: {name}: its source cannot be read ({error}); use ToolSet.from_source") from error
     if not isinstance(tree.body[0], ast.FunctionDef | ast.AsyncFunctionDef):
         raise InputError(f"tools: {name} is a lambda; write it with `def`")
-    del parts[name]
     for used, value in _around(function, tree).items():
-        if used not in parts:
+        if used not in parts:  # functions that call each other meet their own mark
             parts[used] = ""
             _bring(name, used, value, parts)
+    del parts[name]  # behind what it uses
     parts[name] = source.strip()
 
 
@@ -88,6 +90,8 @@ def _bring(user: str, name: str, value: Any, parts: dict[str, str]) -> None:
         parts[name] = f"import {value.__name__} as {name}"
     elif _constant(value):
         parts[name] = f"{name} = {value!r}"
+    elif isinstance(value, re.Pattern):
+        parts[name] = f"{name} = __import__('re').compile({value.pattern!r}, {int(value.flags)})"
     elif origin := _origin(value):
         parts[name] = f"from {origin[0]} import {origin[1]} as {name}"
     else:
