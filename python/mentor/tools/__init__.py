@@ -9,7 +9,24 @@
 from mentor.tools.arithmetic import arithmetic
 from mentor.tools.batch import call_batch
 from mentor.tools.environment import ToolCall, ToolEnvironment
+from mentor.tools.ready import calculator, dates, files, python, search, store, text, units
 from mentor.tools.session import ToolSession, ToolState
 from mentor.tools.toolset import ToolSet
 
-__all__ = ["ToolCall", "ToolEnvironment", "ToolSession", "ToolSet", "ToolState", "arithmetic", "call_batch"]
+__all__ = [
+    "ToolCall",
+    "ToolEnvironment",
+    "ToolSession",
+    "ToolSet",
+    "ToolState",
+    "arithmetic",
+    "calculator",
+    "call_batch",
+    "dates",
+    "files",
+    "python",
+    "search",
+    "store",
+    "text",
+    "units",
+]
