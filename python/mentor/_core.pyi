@@ -21,6 +21,7 @@ __all__ = [
     "Scores",
     "Session",
     "State",
+    "WasmTools",
     "__version__",
     "cache_folder",
     "detect_format",
@@ -310,6 +311,29 @@ class Session:
 
     def close(self) -> None:
         """Ends the session."""
+
+@final
+class WasmTools:
+    """The functions of a WebAssembly file: a component, a core module, or the text of one.
+
+    Raises:
+        InputError: It cannot be loaded, or a limit is out of its range.
+    """
+
+    def __new__(
+        cls, bytes: bytes, timeout_ms: int, memory_mb: int, output_kb: int, fuel: int | None, seed: int
+    ) -> WasmTools: ...
+    def describe(self) -> str:
+        """JSON of ``tools`` (name, description, parameters, returns) and of ``skipped`` exports (name, reason)."""
+
+    def call(self, name: str, arguments: str) -> _Outcome:
+        """Calls a function with a JSON object of arguments, in a new instance."""
+
+    def call_batch(self, calls: Sequence[tuple[str, str]]) -> list[_Outcome]:
+        """Calls many on all cores."""
+
+    def spawn(self, name: str, arguments: str, done: Callable[[Any, Any], object]) -> Handle:
+        """Starts a call in the background; `done(outcome, error)` is called on another thread."""
 
 def cache_folder() -> Path | None:
     """Folder of what is made once per machine."""

@@ -10,6 +10,8 @@ mod sandbox;
 mod score;
 #[cfg(feature = "sandbox")]
 mod ties;
+#[cfg(feature = "sandbox")]
+mod wasm;
 
 use pyo3::prelude::*;
 
@@ -39,6 +41,7 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
         sandbox::register(module)?;
         pool::register(module)?;
         ties::register(module)?;
+        wasm::register(module)?;
     }
     Ok(())
 }

@@ -34,7 +34,7 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Runs it on this thread without the GIL. Ctrl-C, or an exception of `watch`, sets `cancel` and is raised when the future
 /// has ended.
-fn wait<T: Send>(
+pub(super) fn wait<T: Send>(
     py: Python<'_>,
     cancel: &AtomicBool,
     future: impl Future<Output = Result<T, Error>> + Send,
@@ -89,7 +89,7 @@ fn wait_hearing<T: Send>(
 
 /// Whether Python handles signals on this thread. Other threads do not ask: one that waits for the GIL while the interpreter
 /// ends would be ended itself, in the middle of a guest.
-fn is_main_thread() -> bool {
+pub(super) fn is_main_thread() -> bool {
     #[cfg(target_os = "linux")]
     // SAFETY: both calls take nothing and cannot fail.
     #[allow(unsafe_code)]
@@ -102,7 +102,7 @@ fn is_main_thread() -> bool {
 
 /// `(stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls)`; the calls may be none, the fault is none or
 /// `(kind, type_name, message, traceback)`.
-fn wrap(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
+pub(super) fn wrap(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
     let calls = outcome.calls;
     let calls = (!calls.is_empty()).then(|| calls.into_iter().map(wrap_call).collect::<Vec<RawCall>>());
     let fault = outcome.fault.map(|f| (f.kind.as_str(), f.type_name, f.message, f.traceback));
@@ -370,7 +370,7 @@ fn turn(ties: Option<RawTies>) -> (Ties, Arc<Turn>) {
     (ties.unwrap_or_default(), turn)
 }
 
-fn finish(done: &Py<PyAny>, result: Result<Outcome, Error>) {
+pub(super) fn finish(done: &Py<PyAny>, result: Result<Outcome, Error>) {
     Python::attach(|py| {
         let called = match result {
             Ok(outcome) => wrap(py, outcome).and_then(|outcome| done.call1(py, (outcome, py.None()))),
@@ -384,7 +384,7 @@ fn finish(done: &Py<PyAny>, result: Result<Outcome, Error>) {
 
 /// A step in the background.
 #[pyclass(module = "mentor._core", frozen)]
-struct Handle(Arc<AtomicBool>);
+pub(super) struct Handle(pub(super) Arc<AtomicBool>);
 
 #[pymethods]
 impl Handle {

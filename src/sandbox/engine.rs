@@ -26,7 +26,7 @@ use std::time::Duration;
 use wasmtime::{Config, Engine, InstancePre, Linker, Module, Result, format_err};
 
 /// Length of an epoch: how late a timeout can come.
-const TICK: Duration = Duration::from_millis(10);
+pub(super) const TICK: Duration = Duration::from_millis(10);
 /// Deep recursion in a program ends as `RecursionError` before this is exhausted.
 const WASM_STACK: usize = 64 << 20;
 /// What host functions may need on top.
@@ -90,7 +90,7 @@ impl Kit {
     }
 }
 
-fn config(metered: bool) -> Config {
+pub(super) fn config(metered: bool) -> Config {
     let mut config = Config::new();
     config
         .epoch_interruption(true)
@@ -110,7 +110,7 @@ fn config(metered: bool) -> Config {
     config
 }
 
-fn name(parts: &str) -> String {
+pub(super) fn name(parts: &str) -> String {
     Sha256::digest(parts.as_bytes()).iter().take(12).fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
@@ -129,7 +129,7 @@ fn image_name(guest: Guest) -> String {
 }
 
 /// The compiler leaves 150 MB of freed memory, which glibc keeps from the system unless it is told.
-fn give_back() {
+pub(super) fn give_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: may be called at any time.
     #[allow(unsafe_code)]

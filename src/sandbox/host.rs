@@ -95,7 +95,7 @@ impl Host {
     }
 
     /// Keeps output up to the limit; false once it is reached.
-    fn emit(&mut self, fd: u32, bytes: &[u8]) -> bool {
+    pub fn emit(&mut self, fd: u32, bytes: &[u8]) -> bool {
         let kept = bytes.len().min(self.output_left);
         self.output_left -= kept;
         let pipe = if fd == 2 { &mut self.stderr } else { &mut self.stdout };
@@ -109,13 +109,13 @@ impl Host {
 }
 
 impl World {
-    fn now(&mut self) -> u64 {
+    pub fn now(&mut self) -> u64 {
         self.clock_ns = self.clock_ns.saturating_add(READ_NS);
         self.clock_ns
     }
 
     /// `SplitMix64` (Steele, Lea and Flood 2014): deterministic, not for secrets.
-    fn next_random(&mut self) -> u64 {
+    pub fn next_random(&mut self) -> u64 {
         self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.random;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -123,7 +123,7 @@ impl World {
         z ^ (z >> 31)
     }
 
-    fn random_bytes(&mut self, len: u64) -> Result<Vec<u8>> {
+    pub fn random_bytes(&mut self, len: u64) -> Result<Vec<u8>> {
         if len > MAX_RANDOM_BYTES {
             bail!("{len} random bytes in one call; the most is {MAX_RANDOM_BYTES}");
         }
@@ -136,7 +136,7 @@ impl World {
         Ok(bytes)
     }
 
-    fn pollable(&mut self, due: u64) -> Result<u32> {
+    pub fn pollable(&mut self, due: u64) -> Result<u32> {
         let slot = self.pollables.iter().position(Option::is_none).unwrap_or(self.pollables.len());
         if slot >= MAX_POLLABLES {
             bail!("too many pollables");
@@ -148,12 +148,12 @@ impl World {
         Ok(u32::try_from(slot)?)
     }
 
-    fn due(&self, pollable: u32) -> u64 {
+    pub fn due(&self, pollable: u32) -> u64 {
         self.pollables.get(pollable as usize).copied().flatten().unwrap_or(0)
     }
 
     /// Waiting takes no time: the clock jumps to the earliest of the deadlines. Gives the positions of those that are due.
-    fn poll(&mut self, pollables: &[u32]) -> Vec<u32> {
+    pub fn poll(&mut self, pollables: &[u32]) -> Vec<u32> {
         let due: Vec<u64> = pollables.iter().map(|&pollable| self.due(pollable)).collect();
         if let Some(&first) = due.iter().min() {
             self.clock_ns = self.clock_ns.max(first);

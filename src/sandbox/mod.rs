@@ -34,6 +34,7 @@ mod slot;
 mod stack;
 mod ticks;
 mod ties;
+pub mod wasm_tools;
 
 pub use dirty::Tracking;
 pub use functions::{Answer, Call, Functions, Grant, Reply};

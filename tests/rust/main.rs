@@ -11,4 +11,6 @@ mod merge;
 mod sandbox;
 mod score;
 mod toolrl;
+#[cfg(feature = "sandbox")]
+mod wasm_tools;
 mod writers;

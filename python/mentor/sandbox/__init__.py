@@ -18,6 +18,7 @@ from mentor.sandbox.handle import Run
 from mentor.sandbox.outcome import Fault, FaultKind, Limits, Outcome
 from mentor.sandbox.sandbox import Sandbox
 from mentor.sandbox.session import SavedState, Session
+from mentor.sandbox.wasm import WasmFunction, WasmModule
 
 __all__ = [
     "Fault",
@@ -30,4 +31,6 @@ __all__ = [
     "Sandbox",
     "SavedState",
     "Session",
+    "WasmFunction",
+    "WasmModule",
 ]
