@@ -1,8 +1,8 @@
 """The arithmetic tools at the host's own speed, where that gives what the guest would give.
 
 A call of the guest takes four times as long as all the rest of it. So plain numbers are added on the host, by code of
-this package; whatever could end otherwise is left to the guest: errors, numbers beyond the exact integers of a float, powers
-that need a C library, sums of floats, which differ between versions of Python.
+this package. Whatever could end otherwise is left to the guest: errors, numbers beyond the exact integers of a float,
+powers that need a C library, sums of floats, which differ between versions of Python.
 """
 
 from __future__ import annotations
