@@ -20,9 +20,10 @@ struct WasmTools(wasm_tools::WasmTools);
 #[pymethods]
 impl WasmTools {
     #[new]
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method alone is not general enough")]
     fn new(
         py: Python<'_>,
-        bytes: Vec<u8>,
+        bytes: &[u8],
         timeout_ms: u64,
         memory_mb: u32,
         output_kb: u32,
@@ -41,7 +42,7 @@ impl WasmTools {
                 }
                 Ok(())
             };
-            wasm_tools::WasmTools::watched(&bytes, limits, seed, &mut watch)
+            wasm_tools::WasmTools::watched(bytes, limits, seed, &mut watch)
         });
         match interrupt {
             Some(error) => Err(error),

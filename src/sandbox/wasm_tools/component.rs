@@ -1,6 +1,6 @@
 //! Components: functions of WIT's types, at the top and in exported interfaces.
 
-use super::describe::{Description, MOST_TOOLS, Skipped, shown, unusable};
+use super::describe::{Description, MOST_TOOLS, Made, Skipped, shown, unusable};
 use super::host::Side;
 use super::preview2;
 use super::read::{self, snake};
@@ -29,11 +29,10 @@ struct Export {
 }
 
 /// Connects the imports and looks at the exports.
-#[expect(clippy::type_complexity, reason = "what a file gives: the code, its tools, and what is none")]
 pub(super) fn load(
     engine: &Engine,
     component: &Component,
-) -> std::result::Result<(InstancePre<Side>, Vec<(Description, Function)>, Vec<Skipped>), Error> {
+) -> std::result::Result<Made<InstancePre<Side>, Function>, Error> {
     let mut linker = Linker::new(engine);
     preview2::link(&mut linker, component)?;
     let pre = linker

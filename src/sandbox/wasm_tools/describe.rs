@@ -29,6 +29,9 @@ pub struct Skipped {
     pub reason: String,
 }
 
+/// What a file gives: its code, its tools, and what is none.
+pub(super) type Made<C, F> = (C, Vec<(Description, F)>, Vec<Skipped>);
+
 impl Description {
     pub(super) fn to_json(&self) -> Value {
         json!({
@@ -41,7 +44,7 @@ impl Description {
 }
 
 /// Schema of an object with these properties; no others are allowed.
-pub(super) fn object(properties: Map<String, Value>, required: Vec<String>) -> Value {
+pub(super) fn object(properties: &Map<String, Value>, required: &[String]) -> Value {
     json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false})
 }
 

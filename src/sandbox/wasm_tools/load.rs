@@ -23,7 +23,7 @@ use wasmtime::component::Component;
 use wasmtime::{Engine, Module, Store, format_err};
 
 /// How long compiling may take. A file for which that is not enough was made to take long.
-const MOST_COMPILING: Duration = Duration::from_secs(120);
+const MOST_COMPILING: Duration = Duration::from_mins(2);
 /// How often a waiting caller may look around.
 const WATCH: Duration = Duration::from_millis(50);
 /// Stack of a compiling thread.

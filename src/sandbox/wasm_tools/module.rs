@@ -1,6 +1,6 @@
 //! Core modules: functions of numbers.
 
-use super::describe::{Description, MOST_TOOLS, Skipped, object, shown, unusable};
+use super::describe::{Description, MOST_TOOLS, Made, Skipped, object, shown, unusable};
 use super::host::Side;
 use super::preview1;
 use super::read;
@@ -26,11 +26,7 @@ pub(super) struct Function {
 }
 
 /// Connects the imports and looks at the exports.
-pub(super) fn load(
-    engine: &Engine,
-    module: &Module,
-    wasm: &[u8],
-) -> std::result::Result<(Core, Vec<(Description, Function)>, Vec<Skipped>), Error> {
+pub(super) fn load(engine: &Engine, module: &Module, wasm: &[u8]) -> std::result::Result<Made<Core, Function>, Error> {
     let mut linker = Linker::new(engine);
     preview1::link(&mut linker, module)?;
     let pre = linker
@@ -131,7 +127,7 @@ fn describe(name: &str, ty: &FuncType, known: Option<&Vec<String>>) -> (Descript
     let description = Description {
         name: name.to_owned(),
         description: format!("{name}({}){arrow}", listed.join(", ")),
-        parameters: object(properties, params.iter().map(|(name, _)| name.clone()).collect()),
+        parameters: object(&properties, &params.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>()),
         returns: result.as_ref().map(schema),
     };
     (description, Function { export: name.to_owned(), params, result })

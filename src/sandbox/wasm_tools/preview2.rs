@@ -39,7 +39,7 @@ pub(super) fn link(linker: &mut Linker<Side>, component: &Component) -> std::res
                 if count > MOST_IMPORTS {
                     return Err(Error::Input(format!("wasm: it has more than {MOST_IMPORTS} imports")));
                 }
-                let linked = linker.instance(name).and_then(|mut inside| {
+                let served = linker.instance(name).and_then(|mut inside| {
                     for (function, item) in instance.exports(&engine) {
                         match item.ty {
                             ComponentItem::ComponentFunc(_) => define(&mut inside, interface, function)?,
@@ -49,7 +49,7 @@ pub(super) fn link(linker: &mut Linker<Side>, component: &Component) -> std::res
                     }
                     Ok(())
                 });
-                linked.map_err(|e| {
+                served.map_err(|e| {
                     Error::Input(format!("wasm: cannot serve {:?}: {}", shown(name), cut(&format!("{e:#}"))))
                 })?;
             }

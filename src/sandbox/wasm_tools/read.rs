@@ -229,11 +229,8 @@ fn one_of(names: &[&str], given: &str, at: &str) -> Read<String> {
 
 /// The first few names.
 fn list(names: &[&str]) -> String {
-    let mut names: Vec<String> = names.iter().take(21).map(|name| format!("'{name}'")).collect();
-    if names.len() == 21 {
-        names[20] = "...".to_owned();
-    }
-    names.join(", ")
+    let more = if names.len() > 20 { ", ..." } else { "" };
+    names.iter().take(20).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ") + more
 }
 
 fn text<'a>(json: &'a Value, at: &str, wanted: &str) -> Read<&'a str> {

@@ -55,13 +55,9 @@ pub(super) fn schema(ty: &Type, room: &mut usize) -> Result<Value, String> {
         Type::Variant(variant) => {
             let mut cases = Vec::new();
             for one in variant.cases() {
-                cases.push(match one.ty {
-                    Some(ty) => case(one.name, inner(&ty, room)?),
-                    None => {
-                        *room = room.checked_sub(1).ok_or("its types are too large to be described")?;
-                        json!({"type": "string", "enum": [one.name]})
-                    }
-                });
+                *room = room.checked_sub(1).ok_or("its types are too large to be described")?;
+                let alone = || Ok(json!({"type": "string", "enum": [one.name]}));
+                cases.push(one.ty.map_or_else(alone, |ty| Ok::<_, String>(case(one.name, inner(&ty, room)?)))?);
             }
             json!({"anyOf": cases})
         }
@@ -80,7 +76,7 @@ pub(super) fn object(fields: impl Iterator<Item = (String, Type)>, room: &mut us
             required.push(name);
         }
     }
-    Ok(super::describe::object(properties, required))
+    Ok(super::describe::object(&properties, &required))
 }
 
 fn integer(least: impl Into<i128>, most: impl Into<i128>) -> Value {
@@ -98,7 +94,7 @@ fn listed<'a>(names: impl ExactSizeIterator<Item = &'a str>, room: &mut usize) -
 }
 
 fn case(name: &str, payload: Value) -> Value {
-    super::describe::object(Map::from_iter([(name.to_owned(), payload)]), vec![name.to_owned()])
+    super::describe::object(&Map::from_iter([(name.to_owned(), payload)]), &[name.to_owned()])
 }
 
 /// A type as WIT writes it, without the names that a type has lost.

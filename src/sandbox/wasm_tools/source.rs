@@ -81,7 +81,7 @@ pub(super) fn kind(wasm: &[u8]) -> Result<Kind, Error> {
 pub(super) fn inspect(wasm: &[u8]) -> Result<(), Error> {
     let (mut functions, mut code) = (0, 0);
     for payload in Parser::new(0).parse_all(wasm) {
-        let payload = payload.map_err(invalid)?;
+        let payload = payload.map_err(|e| invalid(&e))?;
         let Payload::CodeSectionEntry(body) = payload else { continue };
         functions += 1;
         code += body.range().len();
@@ -91,7 +91,7 @@ pub(super) fn inspect(wasm: &[u8]) -> Result<(), Error> {
                 "more than {MOST_FUNCTIONS} functions or {most} MB of code are too much to compile"
             ));
         }
-        let shape = Shape::of(&body).map_err(invalid)?;
+        let shape = Shape::of(&body).map_err(|e| invalid(&e))?;
         if let Some(what) = shape.excess() {
             return refuse(format!(
                 "function {} of its code has {what}, which would take the compiler too long. Build it with less \
@@ -103,7 +103,7 @@ pub(super) fn inspect(wasm: &[u8]) -> Result<(), Error> {
     Ok(())
 }
 
-fn invalid(error: wasmparser::BinaryReaderError) -> Error {
+fn invalid(error: &wasmparser::BinaryReaderError) -> Error {
     Error::Input(format!("wasm: this is no valid WebAssembly: {}", cut(&error.to_string())))
 }
 

@@ -144,12 +144,11 @@ impl Writer {
 
     fn case(&mut self, name: &str, val: Option<&Val>) -> Written {
         self.put("{")?;
-        match val {
-            Some(val) => self.field(name, val)?,
-            None => {
-                self.text(name)?;
-                self.put(": null")?;
-            }
+        if let Some(val) = val {
+            self.field(name, val)?;
+        } else {
+            self.text(name)?;
+            self.put(": null")?;
         }
         self.put("}")
     }
