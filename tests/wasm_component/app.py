@@ -5,6 +5,7 @@ import os
 import random
 import sys
 import time
+from pathlib import Path
 
 import wit_world
 from componentize_py_types import Err
@@ -42,7 +43,7 @@ class WitWorld(wit_world.WitWorld):
             "number": random.SystemRandom().random(),
         }
         try:
-            found["file"] = open("/etc/passwd").read()
+            found["file"] = Path("/etc/passwd").read_text()
         except OSError as error:
             found["file"] = type(error).__name__
         print("out")

@@ -80,6 +80,7 @@ impl WasmTools {
             wall_ms: 0.0,
             truncated,
             reproducible,
+            calls: Vec::new(),
         })
     }
 
@@ -192,7 +193,7 @@ fn ended(side: &Side, error: &wasmtime::Error, limits: &Limits) -> Fault {
             Fault::new(FaultKind::Timeout, format!("stopped after {} ms (timeout_ms)", limits.timeout_ms))
         }
         (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Trap, "cancelled by the host"),
-        (Some(Stop::Exit), _) => Fault::new(FaultKind::Trap, cause()),
+        (Some(Stop::Exit | Stop::Differs), _) => Fault::new(FaultKind::Trap, cause()),
         (None, Some(Trap::OutOfFuel)) => out_of_fuel(limits),
         _ if side.host.truncated => output_limit(limits),
         _ if side.host.memory_denied => memory_limit(limits),
