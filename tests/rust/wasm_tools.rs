@@ -14,7 +14,7 @@ const TEXT: &str = r#"(module
 )"#;
 
 fn tools(limits: Limits) -> WasmTools {
-    WasmTools::new(TEXT.as_bytes(), limits, 0).unwrap()
+    WasmTools::new(TEXT.as_bytes(), limits, 0).expect("a module")
 }
 
 fn short() -> Limits {
