@@ -152,7 +152,9 @@ def test_each_call_finds_a_new_instance(numbers: WasmModule) -> None:
 def test_whatever_goes_wrong_is_a_fault(
     numbers: WasmModule, name: str, arguments: dict[str, Any], wanted: str, words: str
 ) -> None:
-    outcome = numbers.call(name, arguments)
+    # To touch the whole stack takes long on a busy machine.
+    module = WasmModule(NUMBERS.encode(), limits=Limits(timeout_ms=20_000)) if name == "deep" else numbers
+    outcome = module.call(name, arguments)
     assert kind(outcome) == wanted
     assert words in message(outcome)
     assert numbers.call("echo", {"n": 7}).value == 7
