@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mentor import Limits
+from mentor import Limits, ToolSet
 from mentor.errors import InputError
 from mentor.tools.schema import OMITTED
 from mentor.tools.wasm import WasmPart
@@ -98,3 +98,21 @@ def test_what_is_wrong_is_said(arguments: dict[str, Any], error: type[Exception]
 def test_a_file_without_a_function_is_refused() -> None:
     with pytest.raises(InputError, match="no function that could be a tool"):
         WasmPart(b'(module (func (export "_f")))', limits=Limits())
+
+
+def test_tool_sets_join_them_with_others() -> None:
+    import mentor
+
+    tools = ToolSet.from_wasm(SOURCE, only=["echo", "count"]) + mentor.tools.arithmetic().only("add")
+    assert tools.names == ["echo", "count", "add"]
+    assert tools.call("echo", {"n": 2.0}).value == 2
+    fault = tools.call("echo", {"n": 2**31}).fault
+    assert fault is not None
+    assert fault.kind == "bad_arguments"
+    assert [o.value for o in tools.call_batch([("echo", {"n": 4}), ("add", {"a": 1, "b": 2})])] == [4, 3]
+    with tools.session() as session:
+        assert [session.call("count", {}).value for _ in range(2)] == [1, 1]
+    assert pickle.loads(pickle.dumps(tools)).call("echo", {"n": 3}).value == 3
+    echo = tools.functions()[0]
+    assert echo(n=5) == 5
+    assert tools.coercing().call("echo", {"n": "7"}).value == 7

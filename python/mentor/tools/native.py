@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from mentor.sandbox import Outcome
+from mentor.tools.part import Done, Part
+from mentor.tools.schema import Tool
 
-__all__ = ["NATIVE", "answer"]
+__all__ = ["NATIVE", "NativePart", "answer"]
 
 _Number: TypeAlias = "int | float"
 _EXACT = 2**53
@@ -65,6 +67,43 @@ NATIVE: Mapping[str, Callable[..., _Number | None]] = {
     "abs_value": lambda x: abs(x),
     "modulo": _modulo,
 }
+
+
+class NativePart(Part):
+    """The arithmetic tools, on the host where that is the same, else in the guest."""
+
+    def __init__(self, guest: Part) -> None:
+        self._guest = guest
+
+    @property
+    def tools(self) -> Mapping[str, Tool]:
+        """The tools by name."""
+        return self._guest.tools
+
+    @property
+    def pure(self) -> bool:
+        """Whether one guest serves many calls."""
+        return self._guest.pure
+
+    @property
+    def source(self) -> str:
+        """The text that defines them in the guest."""
+        return self._guest.source
+
+    def call(self, name: str, arguments: str) -> Outcome:
+        """One call."""
+        return answer(name, arguments) or self._guest.call(name, arguments)
+
+    def call_batch(self, calls: Sequence[tuple[str, str]]) -> list[Outcome]:
+        """Many calls; those for the guest go there together."""
+        outcomes = [answer(name, arguments) for name, arguments in calls]
+        left = [call for call, outcome in zip(calls, outcomes, strict=True) if outcome is None]
+        asked = iter(self._guest.call_batch(left))
+        return [next(asked) if outcome is None else outcome for outcome in outcomes]
+
+    def start(self, name: str, arguments: str, done: Done) -> Callable[[], object] | None:
+        """Starts a call in the guest; what the host answers is not worth a thread."""
+        return None if answer(name, arguments) else self._guest.start(name, arguments, done)
 
 
 def answer(name: str, arguments: str) -> Outcome | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mentor.sandbox import Limits, Outcome, Sandbox
@@ -16,6 +17,7 @@ from mentor.tools.host import HostPart
 from mentor.tools.part import Part
 from mentor.tools.schema import Tool, read_tools
 from mentor.tools.sources import collect
+from mentor.tools.wasm import WasmPart
 
 if TYPE_CHECKING:
     from mentor.tools.environment import ToolEnvironment
@@ -230,6 +232,45 @@ class ToolSet(Catalog):
             "KeyError: 'milk'"
         """
         return cls.from_part(HostPart(functions, max_kb=max_kb, threads=threads), coerce=coerce)
+
+    @classmethod
+    def from_wasm(
+        cls,
+        source: str | Path | bytes,
+        *,
+        only: Iterable[str] | None = None,
+        descriptions: Mapping[str, str] | None = None,
+        schemas: Iterable[Mapping[str, Any]] | None = None,
+        limits: Limits | None = None,
+        seed: int = 0,
+        coerce: bool = False,
+    ) -> ToolSet:
+        """Functions of a WebAssembly file: a component (WASI 0.2), a core module, or the text of either.
+
+        Each call runs in a new instance, so that nothing is kept; see ``docs/tools-wasm.md``.
+
+        Args:
+            source: Path of the file, or its bytes.
+            only: Names of the functions that are tools; ``None`` for all that can be.
+            descriptions: What the tools do, by name, and what their parameters mean, by ``tool.parameter``.
+            schemas: Schemas in OpenAI's format instead of those that are made from the types.
+            limits: What one call may use.
+            seed: Decides the random bytes that a tool gets.
+            coerce: Whether arguments of the wrong type are converted, see `coercing`.
+
+        Raises:
+            InputError: The file cannot be loaded, or a name is not in it.
+            TypeError: An argument has the wrong type.
+            OSError: The file cannot be read.
+
+        Example:
+            >>> text = b'''(module (func (export "add") (param $a i64) (param $b i64) (result i64)
+            ...     (i64.add (local.get $a) (local.get $b))))'''
+            >>> ToolSet.from_wasm(text, descriptions={"add": "Add two integers."}).call("add", {"a": 40, "b": 2}).value
+            42
+        """
+        part = WasmPart(source, only=only, descriptions=descriptions, schemas=schemas, limits=limits, seed=seed)
+        return cls.from_part(part, coerce=coerce)
 
     def call(self, name: str, arguments: Mapping[str, Any] | str) -> Outcome:
         """Call one tool.

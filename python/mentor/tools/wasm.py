@@ -11,6 +11,7 @@ from typing import Any
 
 from mentor.errors import InputError
 from mentor.sandbox import Limits, Outcome, WasmFunction, WasmModule
+from mentor.tools.part import Done, Part
 from mentor.tools.schema import OMITTED, Tool
 
 __all__ = ["WasmPart"]
@@ -20,7 +21,7 @@ _TYPES: dict[str, Any] = {
 }  # fmt: skip
 
 
-class WasmPart:
+class WasmPart(Part):
     """Functions of a WebAssembly file as tools: each call in a new instance, so that nothing is kept.
 
     Args:
@@ -96,7 +97,7 @@ class WasmPart:
         """Many calls, on all cores, in order."""
         return self._module.call_batch(calls)
 
-    def start(self, name: str, arguments: str, done: Callable[[Outcome | None, Any], object]) -> Callable[[], object]:
+    def start(self, name: str, arguments: str, done: Done) -> Callable[[], object]:
         """Starts a call in the background; gives what stops it."""
         return self._module.start(name, arguments, done)
 
@@ -194,7 +195,7 @@ def _tool(function: WasmFunction, own: dict[str, Any] | None, words: Mapping[str
         if f"{function.name}.{part}" in words:
             one["description"] = words[f"{function.name}.{part}"]
     doc = _doc(str(schema.get("description") or function.description), parameters.get("properties", {}))
-    return Tool(function.name, doc, _signature(parameters), {"type": "function", "function": schema})
+    return Tool(function.name, doc, _signature(parameters), {"type": "function", "function": schema}, declared=True)
 
 
 def _doc(description: str, properties: Mapping[str, Any]) -> str:
