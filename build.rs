@@ -53,7 +53,8 @@ mod guest {
             fs::write(out.join(name), packed).map_err(|error| format!("{}: {error}", out.display()))?;
         }
         // How the image is made decides addresses and fuel as much as the guest does.
-        for file in ["calls.rs", "engine.rs", "host.rs", "rehearsal.rs", "slot.rs"] {
+        let files = ["files/contents.rs", "files/disk.rs", "files/tree.rs", "files/wasi.rs"];
+        for file in ["calls.rs", "engine.rs", "host.rs", "rehearsal.rs", "slot.rs"].into_iter().chain(files) {
             let path = root.join("src/sandbox").join(file);
             println!("cargo::rerun-if-changed={}", path.display());
             hash.update(fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?);

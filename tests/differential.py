@@ -36,6 +36,7 @@ ENVIRONMENTS = (
     "grown = bytearray(20 << 20)\ngrown[::4096] = b'x' * len(grown[::4096])",
     "1 / 0",
     "import random\ndef f(x): return random.random()",
+    "import os\nos.makedirs('kept/deep')\nlog = open('kept/log', 'a')\ndef f(x): return log.write(str(x))",
 )
 STEPS = (
     "x = globals().get('x', 0) + 1\nx",
@@ -48,6 +49,9 @@ STEPS = (
     "grown = bytearray(12 << 20)\ngrown[::4096] = b'y' * len(grown[::4096])",
     "import time\ntime.sleep(3)\ntime.time()",
     "def g(n=1): return [n, globals().get('x')]",
+    "import os\nopen('log', 'a').write(f\"{globals().get('x')};\")\n[open('log').read(), sorted(os.listdir())]",
+    "kept_file = open('kept', 'a+')\nkept_file.write('x' * 3000)",
+    "import os\nkept_file.flush()\nos.path.exists('kept') and os.unlink('kept')\nos.fstat(kept_file.fileno()).st_size",
 )
 ENDS = ("import os\nos._exit(1)", "import sys\nsys.modules['os'].abort()")
 
@@ -103,6 +107,7 @@ def comparable(outcome: Outcome) -> tuple[Any, ...]:
         outcome.fault,
         outcome.truncated,
         outcome.fuel,
+        tuple(outcome.files.items()),
     )
 
 
@@ -167,13 +172,19 @@ def _play(rng: random.Random, sandbox: Sandbox) -> list[tuple[Any, ...]]:
     states = []
     for _ in range(rng.randint(3, 14)):
         session = rng.choice(sessions)
-        action = rng.choice(("run", "run", "run", "call", "fork", "save", "restore", "new", "rebuild", "end", "close"))
+        action = rng.choice(
+            ("run", "run", "run", "call", "fork", "save", "restore", "new", "rebuild", "end", "close", "put", "drop")
+        )
         if action in ("fork", "save") and session.ended:
             action = "rebuild"
         if action == "run":
             log.append(comparable(session.run(rng.choice(STEPS))))
         elif action == "call":
             log.append(comparable(session.call("g", {"n": rng.randint(1, 9)})))
+        elif action == "put":
+            session.files[rng.choice(("in", "log", "a/b"))] = bytes(rng.randrange(20_000))
+        elif action == "drop":
+            log.append((session.files.pop("log", None),))
         elif action == "end":
             log.append((*comparable(session.run(rng.choice(ENDS))), session.ended))
         elif action == "fork":
@@ -190,6 +201,7 @@ def _play(rng: random.Random, sandbox: Sandbox) -> list[tuple[Any, ...]]:
             sessions.remove(session)
             session.close()
     log += [comparable(session.run("[globals().get('x'), len(globals().get('keep', []))]")) for session in sessions]
+    log += [tuple(session.files.items()) for session in sessions if not session.ended]
     for session in sessions:
         session.close()
     return log

@@ -287,6 +287,14 @@ MODULES = [
 ]
 
 FRAGMENTS: list[Fragment] = [_fragment(template) for template in (
+    "import os\nwith open('@i', 'w') as f: f.write(@w * @s)\n[os.stat('@i').st_size, open('@i').read()[-9:], sorted(os.listdir())[:3]]",
+    "import json, pathlib\n@i = pathlib.Path('/tmp/@i/a')\n@i.mkdir(parents=True)\n(@i / 'x.json').write_text(json.dumps(@d))\n[str(p) for p in @i.parent.rglob('*')]",
+    "import csv, os\nwith open('@i', 'w', newline='') as f: csv.writer(f).writerows([@l, @W])\nos.rename('@i', '@i-')\n[len(r) for r in csv.reader(open('@i-', newline=''))]",
+    "import tempfile\n@i = tempfile.NamedTemporaryFile()\n@i.write(bytes(@b))\n@i.flush()\n[@i.name, len(open(@i.name, 'rb').read())]",
+    "import sqlite3\n@i = sqlite3.connect('@i.db')\n@i.execute('create table t(x)')\n@i.executemany('insert into t values(?)', [(x,) for x in @l])\n@i.commit()\n@i.close()\nsqlite3.connect('@i.db').execute('select count(*), max(x) from t').fetchall()",
+    "@i = open('@i', 'wb', buffering=0)\n@i.seek(@b)\n@i.write(bytes(@s))\n@i.truncate(@s)\n[@i.tell(), len(open('@i', 'rb').read())]",
+    "import os, shutil\nos.makedirs('@i/b/c')\nopen('@i/b/c/f', 'w').write(@w)\nshutil.copytree('@i/b', '@i/d')\nshutil.rmtree('@i/b')\nlist(os.walk('@i'))",
+    "import os\n@i = 0\ntry:\n    while True: open(f'/tmp/@i{@i}', 'wb').write(bytes(50_000)); @i += 1\nexcept OSError as e: @ie = e.strerror\n[@i, @ie]",
     "sorted(@l)[::-1]",
     "@i = @l\n@i.sort(key=lambda x: (x % 7, x))\n@i",
     "sum(x * x for x in @l if x % 2)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pty
@@ -65,10 +66,22 @@ def test_json_is_one_line_with_everything(tmp_path: Path) -> None:
         "fault": None,
         "truncated": False,
         "reproducible": True,
+        "files": {},
     }
     result = run("-", "--json", stdin="1 / 0")
     assert result.exit_code == 1
     assert json.loads(result.stdout)["fault"]["message"] == "ZeroDivisionError: division by zero"
+
+
+def test_files_go_in_and_come_out(tmp_path: Path) -> None:
+    data = tmp_path / "data.csv"
+    data.write_bytes(b"a,b")
+    code = "open('out', 'wb').write(open('data.csv', 'rb').read() * 2)"
+    result = run(script(tmp_path, code), "--json", "--file", str(data))
+    assert json.loads(result.stdout)["files"] == {"out": base64.b64encode(b"a,ba,b").decode()}
+    assert data.read_bytes() == b"a,b"
+    assert "Read-only file system" in run(script(tmp_path, code), "--files-kb", "0", "--file", str(data)).stderr
+    assert run(script(tmp_path, code), "--file", str(tmp_path / "none")).exit_code == 2
 
 
 @pytest.mark.parametrize(

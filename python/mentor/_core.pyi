@@ -11,6 +11,8 @@ __all__ = [
     "GUEST_SHA256",
     "REWARDS",
     "ArgumentSchema",
+    "Changes",
+    "Files",
     "Handle",
     "Inbox",
     "PreparedReference",
@@ -189,9 +191,19 @@ _FaultKind: TypeAlias = Literal[
 ]
 _Fault: TypeAlias = tuple[_FaultKind, str, str, str]  # kind, type_name, message, traceback
 _Call: TypeAlias = tuple[str, str, bool, str]  # name, arguments, whether it returned, result or error
-# stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls
+# stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls, files
 _Outcome: TypeAlias = tuple[
-    str, str, str | None, str | None, _Fault | None, int | None, float, bool, bool, list[_Call] | None
+    str,
+    str,
+    str | None,
+    str | None,
+    _Fault | None,
+    int | None,
+    float,
+    bool,
+    bool,
+    list[_Call] | None,
+    Changes | None,
 ]
 # What answers calls, calls to repeat instead, where output goes, and what is called on the caller's thread to hear it.
 _Ties: TypeAlias = tuple[
@@ -210,16 +222,20 @@ class Sandbox:
         timeout_ms: int,
         memory_mb: int,
         output_kb: int,
+        files_kb: int,
         fuel: int | None,
         seed: int,
         clock_s: int,
         isolated: str,
         path: str | PathLike[str] | None = None,
+        files: Files | None = None,
     ) -> Sandbox: ...
     def granting(self, names: list[str], timeout_ms: int, max_calls: int, max_kb: int) -> Sandbox:
         """The same whose programs may call functions of the host."""
 
-    def run(self, step: _Step, env: tuple[str, str] | None, ties: _Ties | None = None) -> _Outcome:
+    def run(
+        self, step: _Step, env: tuple[str, str] | None, ties: _Ties | None = None, files: Files | None = None
+    ) -> _Outcome:
         """Does one step after an environment: its source and what tracebacks call it."""
 
     def run_batch(
@@ -228,11 +244,17 @@ class Sandbox:
         env: tuple[str, str] | None,
         progress: Callable[[int, int], object] | None,
         ties: _Ties | None = None,
+        files: Files | None = None,
     ) -> list[_Outcome]:
         """Does many; `progress` gets the numbers of finished steps and of all."""
 
     def spawn(
-        self, step: _Step, env: tuple[str, str] | None, done: Callable[[Any, Any], object], ties: _Ties | None = None
+        self,
+        step: _Step,
+        env: tuple[str, str] | None,
+        done: Callable[[Any, Any], object],
+        ties: _Ties | None = None,
+        files: Files | None = None,
     ) -> Handle:
         """Starts a step in the background; `done(outcome, error)` is called on another thread."""
 
@@ -277,6 +299,26 @@ class Inbox:
     def __bool__(self) -> bool: ...
 
 @final
+class Files:
+    """Files that programs find."""
+
+    def __new__(cls, files: Sequence[tuple[str, bytes]]) -> Files: ...
+
+@final
+class Changes:
+    """Files that a run made or changed, sorted by path."""
+
+    def paths(self) -> list[str]:
+        """Their paths."""
+
+    def read(self, path: str) -> bytes | None:
+        """Content of a file; none where there is none."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of paths and contents."""
+
+@final
 class State:
     """A saved state of a session."""
 
@@ -305,6 +347,18 @@ class Session:
 
     def rebuild(self) -> None:
         """Goes back to the last saved state, or to the beginning."""
+
+    def file_paths(self) -> list[str]:
+        """Paths of its files, sorted."""
+
+    def read_file(self, path: str) -> bytes | None:
+        """Content of a file; none where there is none."""
+
+    def write_file(self, path: str, content: bytes) -> None:
+        """Puts a file, or replaces one."""
+
+    def remove_file(self, path: str) -> bool:
+        """Removes a file; whether there was one."""
 
     def ended(self) -> str | None:
         """Kind of the fault that ended it, if any did."""

@@ -7,7 +7,8 @@ use crate::sandbox::{
     self, Environment, GUEST_SHA256, Grant, Guest, Isolation, Limits, Outcome, Program, Step, Ties, Tracking, Turn,
 };
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<Session>()?;
     module.add_class::<State>()?;
     module.add_class::<Handle>()?;
+    module.add_class::<Files>()?;
+    module.add_class::<Changes>()?;
     module.add_function(wrap_pyfunction!(sandbox_prepare, module)?)?;
     module.add_function(wrap_pyfunction!(sandbox_is_compiled, module)?)?;
     module.add_function(wrap_pyfunction!(cache_folder, module)?)?;
@@ -100,8 +103,8 @@ pub(super) fn is_main_thread() -> bool {
     true
 }
 
-/// `(stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls)`; the calls may be none, the fault is none or
-/// `(kind, type_name, message, traceback)`.
+/// `(stdout, stderr, value_json, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls, files)`; the fault is
+/// none or `(kind, type_name, message, traceback)`, the calls may be none, the files are none or `Changes`.
 pub(super) fn wrap(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTuple>> {
     let calls = outcome.calls;
     let calls = (!calls.is_empty()).then(|| calls.into_iter().map(wrap_call).collect::<Vec<RawCall>>());
@@ -117,6 +120,7 @@ pub(super) fn wrap(py: Python<'_>, outcome: Outcome) -> PyResult<Bound<'_, PyTup
         outcome.truncated,
         outcome.reproducible,
         calls,
+        Changes::of(outcome.files),
     )
         .into_pyobject(py)
 }
@@ -258,22 +262,26 @@ struct Sandbox(sandbox::Sandbox);
 #[pymethods]
 impl Sandbox {
     #[new]
-    #[pyo3(signature = (timeout_ms, memory_mb, output_kb, fuel, seed, clock_s, isolated, path=None))]
+    #[pyo3(signature = (
+        timeout_ms, memory_mb, output_kb, files_kb, fuel, seed, clock_s, isolated, path=None, files=None
+    ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
         timeout_ms: u64,
         memory_mb: u32,
         output_kb: u32,
+        files_kb: u32,
         fuel: Option<u64>,
         seed: u64,
         clock_s: u64,
         isolated: &str,
         path: Option<PathBuf>,
+        files: Option<&Files>,
     ) -> PyResult<Self> {
-        let limits = Limits { timeout_ms, memory_mb, output_kb, fuel };
+        let limits = Limits { timeout_ms, memory_mb, output_kb, files_kb, fuel };
         let made = sandbox::Sandbox::new(limits, seed)
-            .map(|sandbox| sandbox.clocked(clock_s))
+            .map(|sandbox| sandbox.clocked(clock_s).with_files(Files::of(files)))
             .and_then(|sandbox| sandbox.isolated(isolation(isolated)?))
             .and_then(|sandbox| sandbox.with_guest(guest(path)?));
         made.map(Self).map_err(|error| raise(py, &error))
@@ -285,15 +293,16 @@ impl Sandbox {
         Self(self.0.clone().granting(Grant { names: names.into(), timeout, max_calls, max_bytes: max_kb << 10 }))
     }
 
-    #[pyo3(signature = (step, env, ties=None))]
+    #[pyo3(signature = (step, env, ties=None, files=None))]
     fn run<'py>(
         &self,
         py: Python<'py>,
         step: RawStep,
         env: Option<(String, String)>,
         ties: Option<RawTies>,
+        files: Option<&Files>,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let program = Program { env: environment(env), step: step.into() };
+        let program = Program { env: environment(env), step: step.into(), files: Files::of(files) };
         let cancel = Arc::default();
         let outcome = match ties {
             None => wait(py, &cancel, self.0.start(&program, &cancel), false, || Ok(()))?,
@@ -306,7 +315,7 @@ impl Sandbox {
         wrap(py, outcome)
     }
 
-    #[pyo3(signature = (steps, env, progress, ties=None))]
+    #[pyo3(signature = (steps, env, progress, ties=None, files=None))]
     fn run_batch<'py>(
         &self,
         py: Python<'py>,
@@ -314,11 +323,13 @@ impl Sandbox {
         env: Option<(String, String)>,
         progress: Option<&Bound<'py, PyAny>>,
         ties: Option<RawTies>,
+        files: Option<&Files>,
     ) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         let total = steps.len();
         let progress = progress.map(|progress| progress.clone().unbind());
-        let env = environment(env);
-        let programs = steps.into_iter().map(|step| Program { env: env.clone(), step: step.into() }).collect();
+        let (env, files) = (environment(env), Files::of(files));
+        let program = |step: RawStep| Program { env: env.clone(), step: step.into(), files: files.clone() };
+        let programs = steps.into_iter().map(program).collect();
         let (done, cancel) = (Arc::new(AtomicUsize::new(0)), Arc::default());
         let sandbox = tied(&self.0, ties);
         let batch = sandbox.start_batch(programs, Arc::clone(&done), &cancel);
@@ -332,9 +343,16 @@ impl Sandbox {
     }
 
     /// Starts a step in the background; `done(outcome, error)` is called on another thread.
-    #[pyo3(signature = (step, env, done, ties=None))]
-    fn spawn(&self, step: RawStep, env: Option<(String, String)>, done: Py<PyAny>, ties: Option<RawTies>) -> Handle {
-        let program = Program { env: environment(env), step: step.into() };
+    #[pyo3(signature = (step, env, done, ties=None, files=None))]
+    fn spawn(
+        &self,
+        step: RawStep,
+        env: Option<(String, String)>,
+        done: Py<PyAny>,
+        ties: Option<RawTies>,
+        files: Option<&Files>,
+    ) -> Handle {
+        let program = Program { env: environment(env), step: step.into(), files: Files::of(files) };
         let (ties, turn) = turn(ties);
         let (sandbox, cancel) = (self.0.clone().tied(ties), Arc::<AtomicBool>::default());
         let inside = Arc::clone(&cancel);
@@ -391,6 +409,54 @@ impl Handle {
     /// Stops it at its next tick (10 ms).
     fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Files that programs find.
+#[pyclass(module = "mentor._core", frozen)]
+struct Files(sandbox::Files);
+
+#[pymethods]
+impl Files {
+    #[new]
+    fn new(py: Python<'_>, files: Vec<(String, PyBackedBytes)>) -> PyResult<Self> {
+        let files = files.into_iter().map(|(path, content)| (path, content.to_vec()));
+        sandbox::Files::new(files).map(Self).map_err(|error| raise(py, &error))
+    }
+}
+
+impl Files {
+    fn of(files: Option<&Self>) -> sandbox::Files {
+        files.map_or_else(sandbox::Files::default, |files| files.0.clone())
+    }
+}
+
+/// Files that a run made or changed, sorted by path.
+#[pyclass(module = "mentor._core", frozen)]
+struct Changes(sandbox::Changes);
+
+#[pymethods]
+impl Changes {
+    fn paths(&self) -> Vec<&str> {
+        self.0.iter().map(|(path, _)| path.as_str()).collect()
+    }
+
+    /// Content of a file; none where there is none.
+    fn read<'py>(&self, py: Python<'py>, path: &str) -> Option<Bound<'py, PyBytes>> {
+        let index = self.0.binary_search_by(|(other, _)| other.as_str().cmp(path)).ok()?;
+        Some(PyBytes::new(py, &self.0[index].1))
+    }
+
+    /// Bytes of paths and contents.
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.0.iter().map(|(path, content)| path.len() + content.len()).sum()
+    }
+}
+
+impl Changes {
+    fn of(changes: sandbox::Changes) -> Option<Self> {
+        (!changes.is_empty()).then_some(Self(changes))
     }
 }
 
@@ -453,6 +519,26 @@ impl Session {
 
     fn rebuild(&self, py: Python<'_>) -> PyResult<()> {
         wait(py, &AtomicBool::new(false), self.0.rebuild(), false, || Ok(()))
+    }
+
+    /// Paths of its files, sorted.
+    fn file_paths(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        wait(py, &AtomicBool::new(false), self.0.file_paths(), false, || Ok(()))
+    }
+
+    /// Content of a file; none where there is none.
+    fn read_file<'py>(&self, py: Python<'py>, path: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let content = wait(py, &AtomicBool::new(false), self.0.read_file(path), false, || Ok(()))?;
+        Ok(content.map(|content| PyBytes::new(py, &content)))
+    }
+
+    fn write_file(&self, py: Python<'_>, path: &str, content: &[u8]) -> PyResult<()> {
+        wait(py, &AtomicBool::new(false), self.0.write_file(path, content.to_vec()), false, || Ok(()))
+    }
+
+    /// Whether there was such a file.
+    fn remove_file(&self, py: Python<'_>, path: &str) -> PyResult<bool> {
+        wait(py, &AtomicBool::new(false), self.0.remove_file(path), false, || Ok(()))
     }
 
     /// Kind of the fault that ended it, if any did.

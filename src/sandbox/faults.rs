@@ -19,18 +19,7 @@ pub(super) fn output_limit(limits: &Limits) -> Fault {
 
 pub(super) fn ended(kind: FaultKind) -> Outcome {
     let message = format!("this session ended with an earlier fault ({kind}); rebuild it, or start a new one");
-    Outcome {
-        stdout: String::new(),
-        stderr: String::new(),
-        value_json: None,
-        value_repr: None,
-        fault: Some(Fault::new(FaultKind::Trap, message)),
-        fuel: None,
-        wall_ms: 0.0,
-        truncated: false,
-        reproducible: true,
-        calls: Vec::new(),
-    }
+    Outcome { fault: Some(Fault::new(FaultKind::Trap, message)), reproducible: true, ..Outcome::default() }
 }
 
 /// Checks an answer: a damaged guest can send anything that its types allow.

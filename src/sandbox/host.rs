@@ -1,11 +1,12 @@
-//! The world as a guest sees it: a virtual clock, seeded random bytes, two output pipes, and nothing else.
+//! The world as a guest sees it: a virtual clock, seeded random bytes, two output pipes, files in memory, and nothing else.
 //!
-//! Hand-written instead of wasmtime-wasi: there is no file, socket or environment to reach, and the same seed gives the
-//! same run. Every other import of the guest traps. The functions have the signatures of the canonical ABI; what a guest
+//! Hand-written instead of wasmtime-wasi: there is no file, socket or environment of the host to reach, and the same seed
+//! gives the same run. Every other import of the guest traps. The functions have the signatures of the canonical ABI; what a guest
 //! passes is a number that may mean anything, so each goes through `Caller::span` or `Caller::put`.
 
 use super::abi;
 use super::calls::{self, Calls};
+use super::files::{self, Disk};
 use super::meter::Meter;
 use super::output::{Stream, Tap};
 use std::sync::Arc;
@@ -40,6 +41,7 @@ pub(super) struct World {
     pub random: u64,
     /// When each pollable is due.
     pub pollables: Vec<Option<u64>>,
+    pub disk: Disk,
 }
 
 /// The host's side of one instance.
@@ -112,6 +114,12 @@ impl World {
     pub fn now(&mut self) -> u64 {
         self.clock_ns = self.clock_ns.saturating_add(READ_NS);
         self.clock_ns
+    }
+
+    /// Seconds since 1970 and nanoseconds, without moving the clock.
+    pub fn time(&self) -> (u64, u32) {
+        let nanoseconds = u32::try_from(self.clock_ns % 1_000_000_000).unwrap_or_default();
+        (self.epoch_s.saturating_add(self.clock_ns / 1_000_000_000), nanoseconds)
     }
 
     /// `SplitMix64` (Steele, Lea and Flood 2014): deterministic, not for secrets.
@@ -188,15 +196,21 @@ pub(super) fn put(cx: &mut Cx<'_>, at: u32, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Gives the guest a list: memory that it allocates itself.
+/// Copies bytes into memory that the guest allocates itself; where that is.
+pub(super) async fn lend(cx: &mut Cx<'_>, bytes: &[u8], align: u32) -> Result<u32> {
+    if bytes.is_empty() {
+        return Ok(align);
+    }
+    let Some(realloc) = cx.data().realloc.clone() else { bail!("the guest has no allocator") };
+    let at = realloc.call_async(&mut *cx, (0, 0, align, u32::try_from(bytes.len())?)).await?;
+    put(cx, at, bytes)?;
+    Ok(at)
+}
+
+/// Gives the guest a list.
 pub(super) async fn put_list(cx: &mut Cx<'_>, result: u32, bytes: &[u8], align: u32) -> Result<()> {
     let count = u32::try_from(bytes.len() / align as usize)?;
-    let mut at = align;
-    if !bytes.is_empty() {
-        let Some(realloc) = cx.data().realloc.clone() else { bail!("the guest has no allocator") };
-        at = realloc.call_async(&mut *cx, (0, 0, align, u32::try_from(bytes.len())?)).await?;
-        put(cx, at, bytes)?;
-    }
+    let at = lend(cx, bytes, align).await?;
     put(cx, result, &at.to_le_bytes())?;
     put(cx, result.wrapping_add(4), &count.to_le_bytes())
 }
@@ -207,7 +221,8 @@ pub(super) fn link(linker: &mut Linker<Host>, module: &Module) -> Result<()> {
         let (name, function) = (import.module(), import.name());
         // The guest's parts import one interface in several versions.
         let interface = name.split('@').next().unwrap_or(name);
-        if function.starts_with("[resource-drop]") && function != "[resource-drop]pollable" {
+        let dropped = ["[resource-drop]pollable", "[resource-drop]descriptor", "[resource-drop]directory-entry-stream"];
+        if function.starts_with("[resource-drop]") && !dropped.contains(&function) {
             linker.func_wrap(name, function, |_: u32| {})?;
             continue;
         }
@@ -218,6 +233,7 @@ pub(super) fn link(linker: &mut Linker<Host>, module: &Module) -> Result<()> {
             "wasi:random/random" => random(linker, name, function)?,
             "wasi:io/poll" => poll(linker, name, function)?,
             "wasi:io/streams" => streams(linker, name, function)?,
+            "wasi:filesystem/preopens" | "wasi:filesystem/types" => files::wasi::link(linker, name, function)?,
             _ => elsewhere(linker, name, interface, function)?,
         }
         if let (ExternType::Func(kind), None) = (import.ty(), linker.get_by_import(&mut scratch(linker), &import)) {
@@ -330,13 +346,17 @@ fn poll(linker: &mut Linker<Host>, name: &str, function: &str) -> Result<()> {
 fn streams(linker: &mut Linker<Host>, name: &str, function: &str) -> Result<()> {
     match function {
         "[method]output-stream.check-write" => {
-            linker.func_wrap(name, function, |mut cx: Cx, _: u32, result: u32| {
+            linker.func_wrap(name, function, |mut cx: Cx, stream: u32, result: u32| {
+                let room = if stream == files::wasi::STREAM { files::wasi::room(&mut cx) } else { 65_536 };
                 put(&mut cx, result, &[0])?;
-                put(&mut cx, result.wrapping_add(8), &65_536u64.to_le_bytes())
+                put(&mut cx, result.wrapping_add(8), &room.to_le_bytes())
             })?
         }
         "[method]output-stream.write" | "[method]output-stream.blocking-write-and-flush" => {
             linker.func_wrap(name, function, |mut cx: Cx, stream: u32, at: u32, len: u32, result: u32| {
+                if stream == files::wasi::STREAM {
+                    return files::wasi::write(&mut cx, at, len, result);
+                }
                 let (memory, host) = both(&mut cx)?;
                 host.emit(stream, abi::span(memory, at, len as usize)?);
                 put(&mut cx, result, &[0])
@@ -348,11 +368,9 @@ fn streams(linker: &mut Linker<Host>, name: &str, function: &str) -> Result<()> 
         "[method]output-stream.subscribe" | "[method]input-stream.subscribe" => {
             linker.func_wrap(name, function, |mut cx: Cx, _: u32| cx.data_mut().world.pollable(0))?
         }
-        // `err(closed)`
         "[method]input-stream.read" | "[method]input-stream.blocking-read" => {
-            linker.func_wrap(name, function, |mut cx: Cx, _: u32, _: u64, result: u32| {
-                put(&mut cx, result, &[1])?;
-                put(&mut cx, result.wrapping_add(4), &[1])
+            linker.func_wrap_async(name, function, |mut cx: Cx, (_, len, result): (u32, u64, u32)| {
+                Box::new(async move { files::wasi::read(&mut cx, len, result).await })
             })?
         }
         _ => linker,
@@ -360,11 +378,10 @@ fn streams(linker: &mut Linker<Host>, name: &str, function: &str) -> Result<()> 
     Ok(())
 }
 
-/// A process without arguments, environment, input, terminal, files or network.
+/// A process without arguments, environment, input, terminal or network.
 fn elsewhere(linker: &mut Linker<Host>, name: &str, interface: &str, function: &str) -> Result<()> {
     match (interface, function) {
-        ("wasi:cli/environment", "get-environment" | "get-arguments")
-        | ("wasi:filesystem/preopens", "get-directories") => {
+        ("wasi:cli/environment", "get-environment" | "get-arguments") => {
             // An empty list; its address only has to be aligned.
             linker
                 .func_wrap(name, function, |mut cx: Cx, result: u32| put(&mut cx, result, &[4, 0, 0, 0, 0, 0, 0, 0]))?

@@ -17,13 +17,16 @@ pub struct Limits {
     pub memory_mb: u32,
     /// Bytes of stdout plus stderr, and bytes of the value's JSON, KB (2^10 bytes). Default 256. Fault: `output_limit`.
     pub output_kb: u32,
+    /// Bytes that a program may add to its files, names included, KB (2^10 bytes). Default 1,024; 0 for files that can only
+    /// be read. Beyond it a program gets an `OSError`.
+    pub files_kb: u32,
     /// Deterministic budget in WebAssembly operations; none for no counting. Fault: `out_of_fuel`.
     pub fuel: Option<u64>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout_ms: 10_000, memory_mb: 256, output_kb: 256, fuel: None }
+        Self { timeout_ms: 10_000, memory_mb: 256, output_kb: 256, files_kb: 1024, fuel: None }
     }
 }
 
@@ -43,6 +46,9 @@ impl Limits {
         if self.output_kb == 0 || self.output_kb > 1_048_576 {
             return refuse(format!("output_kb must be between 1 and 1048576 (1 GB), not {}", self.output_kb));
         }
+        if self.files_kb > 1_048_576 {
+            return refuse(format!("files_kb must be between 0 and 1048576 (1 GB), not {}", self.files_kb));
+        }
         if self.fuel.is_some_and(|fuel| fuel == 0 || fuel > MOST_FUEL) {
             return refuse(format!(
                 "fuel must be between 1 and {MOST_FUEL}, or none for no budget, not {}",
@@ -58,6 +64,10 @@ impl Limits {
 
     pub(crate) fn memory_bytes(&self) -> usize {
         self.memory_mb as usize * (1 << 20)
+    }
+
+    pub(crate) fn files_bytes(&self) -> usize {
+        self.files_kb as usize * (1 << 10)
     }
 
     pub(crate) fn output_bytes(&self) -> usize {

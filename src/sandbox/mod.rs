@@ -16,6 +16,7 @@ mod dirty;
 mod engine;
 mod exec;
 mod faults;
+mod files;
 mod functions;
 mod guests;
 mod host;
@@ -37,6 +38,7 @@ mod ties;
 pub mod wasm_tools;
 
 pub use dirty::Tracking;
+pub use files::{Changes, Files};
 pub use functions::{Answer, Call, Functions, Grant, Reply};
 pub use guests::{GUEST_SHA256, Guest, MOST_GUESTS, SOURCES, build};
 pub use limits::{Limits, MAX_MEMORY_MB, MIN_MEMORY_MB};
@@ -120,6 +122,8 @@ pub struct Program {
     pub env: Option<Environment>,
     /// The step itself.
     pub step: Step,
+    /// Files that it finds, beside those of the sandbox.
+    pub files: Files,
 }
 
 impl Program {
@@ -133,11 +137,17 @@ impl Program {
     pub fn after(self, env: Environment) -> Self {
         Self { env: Some(env), ..self }
     }
+
+    /// The same with files, which the environment finds too.
+    #[must_use]
+    pub fn with_files(self, files: Files) -> Self {
+        Self { files, ..self }
+    }
 }
 
 impl From<Step> for Program {
     fn from(step: Step) -> Self {
-        Self { env: None, step }
+        Self { env: None, step, files: Files::default() }
     }
 }
 
@@ -217,6 +227,7 @@ pub struct Sandbox {
     guest: Guest,
     grant: Option<Arc<Grant>>,
     ties: Ties,
+    files: Files,
 }
 
 impl Sandbox {
@@ -255,6 +266,13 @@ impl Sandbox {
         Ok(self)
     }
 
+    /// The same with files that each run, and each session, finds.
+    #[must_use]
+    pub fn with_files(mut self, files: Files) -> Self {
+        self.files = files;
+        self
+    }
+
     /// The same whose programs may call functions of the host.
     #[must_use]
     pub fn granting(mut self, grant: Grant) -> Self {
@@ -279,7 +297,7 @@ impl Sandbox {
     pub async fn start(&self, program: &Program, cancel: &Arc<AtomicBool>) -> Result<Outcome, Error> {
         let began = Instant::now();
         let runtime = Runtime::get();
-        let (mut lease, loaded) = self.take(&runtime, program.env.as_ref(), cancel).await?;
+        let (mut lease, loaded) = self.take(&runtime, program.env.as_ref(), &program.files, cancel).await?;
         let mut outcome = match loaded {
             Some(outcome) if !outcome.ok() => {
                 self.ties.pass(&outcome);
@@ -316,13 +334,24 @@ impl Sandbox {
         &self,
         runtime: &Runtime,
         env: Option<&Environment>,
+        files: &Files,
         cancel: &Arc<AtomicBool>,
     ) -> Result<(Lease, Option<Outcome>), Error> {
         let kit = runtime.kit(self.variant())?;
         let failed = |e: wasmtime::Error| Error::Sandbox(format!("cannot start an instance of the guest: {e:#}"));
+        let files = self.files.with(files)?;
         let mut lease = kit.pool.take(kit, self.isolation).await?;
+        // Most environments ask for no file: then the state after them is the same with any files.
         let start = Start::new(env, self.origin, &self.limits, self.grant.as_ref());
         if let Some(state) = kit.pool.state(&start) {
+            lease.slot.load(&state).map_err(failed)?;
+            lease.slot.mount(&files);
+            return Ok((lease, None));
+        }
+        let reading = start.reading(files.clone());
+        if env.is_some()
+            && let Some(state) = kit.pool.state(&reading)
+        {
             lease.slot.load(&state).map_err(failed)?;
             return Ok((lease, None));
         }
@@ -330,6 +359,7 @@ impl Sandbox {
         if let Some(grant) = &self.grant {
             lease.slot.grant(&grant.names).await.map_err(failed)?;
         }
+        lease.slot.mount(&files);
         if let Some(env) = env {
             lease.slot.tie(self.grant.as_ref(), &Ties { listener: None, ..self.ties.clone() });
             let action = Action::Load { source: &env.source, filename: &env.filename };
@@ -339,6 +369,7 @@ impl Sandbox {
                 return Ok((lease, Some(outcome)));
             }
         }
+        let start = if lease.slot.has_read() { reading } else { start };
         if self.isolation != Isolation::Fresh && kit.pool.is_worth_saving(&start) {
             let state = lease.slot.save();
             kit.pool.keep(start, state);

@@ -1,5 +1,6 @@
 //! What comes back from a run. Everything in it was made by untrusted code.
 
+use super::files::Changes;
 use super::functions::Call;
 use std::fmt;
 
@@ -99,6 +100,8 @@ pub struct Outcome {
     pub reproducible: bool,
     /// What it called of the host's functions, in order; of its environment first.
     pub calls: Vec<Call>,
+    /// Files that the run made or changed.
+    pub files: Changes,
 }
 
 impl Outcome {

@@ -91,7 +91,7 @@ impl State {
 
     /// Bytes that this state holds.
     pub fn bytes(&self) -> usize {
-        self.data.len() + size_of::<Self>()
+        self.data.len() + self.world.disk.bytes() + size_of::<Self>()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Instances that wait for their next program, and states that programs start from.
 
-use super::Environment;
 use super::dirty::Tracking;
 use super::engine::{Kit, Runtime, Variant};
 use super::functions::Grant;
 use super::limits::Limits;
 use super::pages::State;
 use super::slot::{Origin, Slot, Spent};
+use super::{Environment, Files};
 use crate::error::Error;
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -95,19 +95,22 @@ pub(super) struct Start {
     grant: Option<Arc<Grant>>,
     output_kb: u32,
     memory_mb: u32,
+    files_kb: u32,
     fuel: Option<u64>,
+    /// What an environment found that asked for files; none for one that did not.
+    files: Option<Files>,
 }
 
 impl Start {
     pub fn new(env: Option<&Environment>, origin: Origin, limits: &Limits, grant: Option<&Arc<Grant>>) -> Self {
-        Self {
-            env: env.cloned(),
-            origin,
-            grant: grant.cloned(),
-            output_kb: limits.output_kb,
-            memory_mb: limits.memory_mb,
-            fuel: limits.fuel,
-        }
+        let Limits { output_kb, memory_mb, files_kb, fuel, .. } = *limits;
+        let (env, grant) = (env.cloned(), grant.cloned());
+        Self { env, origin, grant, output_kb, memory_mb, files_kb, fuel, files: None }
+    }
+
+    /// The same with an environment that asks for files.
+    pub fn reading(&self, files: Files) -> Self {
+        Self { files: Some(files), ..self.clone() }
     }
 }
 

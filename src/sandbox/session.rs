@@ -6,7 +6,7 @@ use super::outcome::Outcome;
 use super::pages::State;
 use super::pool::Lease;
 use super::ties::Ties;
-use super::{Sandbox, Step, milliseconds};
+use super::{Files, Sandbox, Step, milliseconds};
 use crate::error::Error;
 use async_lock::{Mutex, MutexGuard};
 use std::sync::Arc;
@@ -108,6 +108,32 @@ impl Session {
         Ok(())
     }
 
+    /// Paths of its files, sorted.
+    pub async fn file_paths(&self) -> Result<Vec<String>, Error> {
+        let mut place = self.enter().await?;
+        Ok(self.live(&mut place).await?.slot.disk().0.paths())
+    }
+
+    /// Content of a file; none where there is none.
+    pub async fn read_file(&self, path: &str) -> Result<Option<Arc<Vec<u8>>>, Error> {
+        let mut place = self.enter().await?;
+        Ok(self.live(&mut place).await?.slot.disk().0.read(path))
+    }
+
+    /// Puts a file, or replaces one. It does not count against `files_kb`.
+    pub async fn write_file(&self, path: &str, content: Vec<u8>) -> Result<(), Error> {
+        let mut place = self.enter().await?;
+        let (disk, now) = self.live(&mut place).await?.slot.disk();
+        disk.put(path, content, now)
+    }
+
+    /// Removes a file; false where there is none.
+    pub async fn remove_file(&self, path: &str) -> Result<bool, Error> {
+        let mut place = self.enter().await?;
+        let (disk, now) = self.live(&mut place).await?.slot.disk();
+        Ok(disk.drop_file(path, now))
+    }
+
     /// What ended the session, if anything did.
     pub async fn ended(&self) -> Result<Option<super::FaultKind>, Error> {
         let place = self.enter().await?;
@@ -147,7 +173,7 @@ impl Session {
         let runtime = Runtime::get();
         let lease = match base {
             Some(state) => self.sandbox.take_at(&runtime, state).await?,
-            None => self.sandbox.take(&runtime, None, &Arc::default()).await?.0,
+            None => self.sandbox.take(&runtime, None, &Files::default(), &Arc::default()).await?.0,
         };
         Ok(live.insert(Box::new(lease)))
     }

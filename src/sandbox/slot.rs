@@ -4,6 +4,7 @@ use super::abi;
 use super::calls::Calls;
 use super::dirty::{Tracker, Tracking};
 use super::faults::{ended, memory_limit, out_of_fuel, output_limit, text, translate};
+use super::files::{Disk, Files};
 use super::functions::Grant;
 use super::host::{EPOCH_S, Host, Stop, World};
 use super::image::{Image, PAGE, populate};
@@ -196,6 +197,23 @@ impl Slot {
         host.tap = ties.listener.as_ref().map(|listener| Box::new(Tap::new(Arc::clone(listener))));
     }
 
+    /// Puts files there, instead of what there was. After `start`, before anything that asks for files.
+    pub fn mount(&mut self, files: &Files) {
+        self.store.data_mut().world.disk = files.disk();
+    }
+
+    /// Whether a program asked for files since `start`.
+    pub fn has_read(&self) -> bool {
+        self.store.data().world.disk.touched
+    }
+
+    /// The files of this instance, and the time there.
+    pub fn disk(&mut self) -> (&mut Disk, (u64, u32)) {
+        let world = &mut self.store.data_mut().world;
+        let now = world.time();
+        (&mut world.disk, now)
+    }
+
     /// Sets the limits of what comes next.
     fn admit(&mut self, limits: &Limits) {
         let host = self.store.data_mut();
@@ -204,6 +222,7 @@ impl Slot {
         host.memory_limit = limits.memory_bytes();
         host.memory_denied = false;
         host.stop = None;
+        host.world.disk.room = limits.files_bytes();
         if self.metered {
             // Cannot fail: the engine counts fuel.
             let _ = self.store.set_fuel(MOST_FUEL);
@@ -220,6 +239,7 @@ impl Slot {
         self.admit(limits);
         let budget = limits.fuel.unwrap_or(MOST_FUEL);
         let (meter, tracked) = (Arc::clone(&self.meter), self.tracker.is_some());
+        let before = Arc::clone(self.store.data().world.disk.tree());
         let mut used = 0;
         let result = {
             let invoke = pin!(self.invoke(action, limits, budget, &mut used));
@@ -272,6 +292,7 @@ impl Slot {
             truncated,
             reproducible: exact,
             calls,
+            files: self.store.data().world.disk.changes(&before),
         }
     }
 

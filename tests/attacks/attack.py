@@ -76,6 +76,7 @@ print('probe', file=sys.stderr)
     'environment': dict(os.environ),
     'codecs': [codecs.encode('x', 'rot13'), codecs.lookup('utf-8').name],
     'atexit': atexit._ncallbacks(),
+    'files': [list(os.walk('/')), os.getcwd(), os.stat('/tmp').st_ino, os.open('/', os.O_RDONLY)],
     'threads': threading.active_count(),
     'works': [json.loads('[1, {"a": null}]'), sum(range(100)), sorted('hello'), f'{3.14159:.2f}', int('7' * 30)],
 }

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from attack import Attack, each, end, endure
+from attack import USUAL, Attack, each, end, endure
 
-from mentor import Sandbox
+from mentor import Limits, Sandbox
 
 GONE = ("FileNotFoundError",)
+#: Without the room for files in memory there is not even a root; `test_attack_files.py` attacks those.
+NO_FILES = Limits(timeout_ms=USUAL.timeout_ms, memory_mb=USUAL.memory_mb, output_kb=USUAL.output_kb, files_kb=0)
 NO_FUNCTION = ("AttributeError",)
 NO_MODULE = ("ModuleNotFoundError",)
 
@@ -42,13 +44,14 @@ FILES = [
     ),
     Attack(name="open-proc", tries="read the host's environment", code="open('/proc/self/environ', 'rb')", ends=GONE),
     Attack(name="open-mem", tries="write the host's memory", code="open('/proc/self/mem', 'r+b')", ends=GONE),
-    Attack(name="list-root", tries="list the root", code="import os\nos.listdir('/')", ends=GONE),
-    Attack(name="walk", tries="walk through the tree", code="import os\nlist(os.walk('/'))", value=[]),
+    Attack(name="list-root", tries="list the root", code="import os\nos.listdir('/')", ends=GONE, limits=NO_FILES),
+    Attack(name="walk", tries="walk through the tree", code="import os\nlist(os.walk('/'))", value=[], limits=NO_FILES),
     Attack(
         name="glob",
         tries="find files",
         code="import glob\nglob.glob('/*') + glob.glob('*') + glob.glob('/**')",
         value=[],
+        limits=NO_FILES,
     ),
     Attack(
         name="every-way-to-read",
@@ -80,6 +83,7 @@ import posix; posix.open('/etc/passwd', 0)
 open(os.path.abspath('x'))
 """),
         value=[],
+        limits=NO_FILES,
     ),
     Attack(
         name="every-way-to-write",
@@ -112,6 +116,7 @@ import logging; logging.FileHandler('/tmp/escaped.log')
 import tarfile; tarfile.open('/tmp/escaped.tar', 'w')
 """),
         value=[],
+        limits=NO_FILES,
     ),
     Attack(
         name="descriptors-read",

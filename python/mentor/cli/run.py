@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from dataclasses import asdict
@@ -28,25 +29,45 @@ _PATIENCE = 0.5  # seconds before there is something to see
 @click.option(
     "--output-kb", type=click.IntRange(min=1), default=256, show_default=True, help="Limit of stdout and stderr."
 )
+@click.option(
+    "--file",
+    "inputs",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    multiple=True,
+    help="A file that the script finds under its bare name; may be repeated.",
+)
+@click.option(
+    "--files-kb", type=click.IntRange(min=0), default=1024, show_default=True, help="Limit of files it makes."
+)
 @click.option("--fuel", type=click.IntRange(min=1), help="Budget of WebAssembly operations; without it none.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of all randomness.")
-@click.option("--json", "as_json", is_flag=True, help="Print the whole outcome as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole outcome as a line of JSON.")
 def run(
-    file: Path, timeout_ms: int, memory_mb: int, output_kb: int, fuel: int | None, seed: int, as_json: bool
+    file: Path,
+    timeout_ms: int,
+    memory_mb: int,
+    output_kb: int,
+    inputs: tuple[Path, ...],
+    files_kb: int,
+    fuel: int | None,
+    seed: int,
+    as_json: bool,
 ) -> None:
-    """Run a Python script in the sandbox: no file, network or process within its reach.
+    """Run a Python script in the sandbox: no file of this machine, network or process within its reach.
 
     FILE is the script, - stands for standard input. What it prints comes out when it ends, then the value of its last
     expression. Exit status: 0, 1 if the script failed (the traceback goes to stderr), 2 for wrong usage. Example:
-    mentor run script.py --timeout-ms 2000
+    mentor run script.py --timeout-ms 2000 --file data.csv
+
+    Files that the script makes live in memory; --json gives them as base64.
     """
     from mentor.errors import InputError
     from mentor.sandbox import Limits, Sandbox
 
     source, name = read_script(file)
     try:
-        limits = Limits(timeout_ms=timeout_ms, memory_mb=memory_mb, output_kb=output_kb, fuel=fuel)
-        sandbox = Sandbox(limits=limits, seed=seed)
+        limits = Limits(timeout_ms=timeout_ms, memory_mb=memory_mb, output_kb=output_kb, files_kb=files_kb, fuel=fuel)
+        sandbox = Sandbox(limits=limits, seed=seed, files={path.name: path.read_bytes() for path in inputs})
     except InputError as error:
         raise click.UsageError(str(error)) from error
     with _Spinner("compiling the guest, once") as spinner:
@@ -81,7 +102,8 @@ def _show(outcome: Outcome, as_json: bool) -> None:
     if as_json:
         shown = asdict(outcome)
         del shown["calls"]  # nothing of the host is granted here
-        click.echo(json.dumps({"ok": outcome.ok, **shown}))
+        files = {path: base64.b64encode(content).decode() for path, content in outcome.files.items()}
+        click.echo(json.dumps({"ok": outcome.ok, **shown, "files": files}))
         return
     click.echo(outcome.stdout, nl=False)
     click.echo(outcome.stderr, nl=False, err=True)

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import replace
 
 from mentor import _core
+from mentor.sandbox.files import files_size
 from mentor.sandbox.outcome import Limits, Outcome
 
 __all__ = ["OutcomeCache", "copied"]
@@ -30,7 +31,7 @@ class OutcomeCache:
     @staticmethod
     def key(limits: Limits, origin: tuple[object, ...], step: _core._Step, env: tuple[str, str] | None) -> bytes:
         """SHA-256 of all that decides an outcome; the time limit does not, where an outcome is reproducible."""
-        bounds = (limits.memory_mb, limits.output_kb, limits.fuel)
+        bounds = (limits.memory_mb, limits.output_kb, limits.files_kb, limits.fuel)
         return hashlib.sha256(repr((bounds, origin, env, step)).encode("utf-8", "surrogatepass")).digest()
 
     def get(self, key: bytes) -> Outcome | None:
@@ -45,7 +46,7 @@ class OutcomeCache:
     def put(self, key: bytes, outcome: Outcome) -> None:
         """Keep an outcome, if it would be the same again."""
         value = outcome.value_repr or repr(outcome.value)
-        size = 1024 + len(outcome.stdout) + len(outcome.stderr) + 2 * len(value)
+        size = 1024 + len(outcome.stdout) + len(outcome.stderr) + 2 * len(value) + files_size(outcome.files)
         if not outcome.reproducible or size > self.limit:
             return
         kept = copied(outcome)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
 from mentor import _core
 from mentor.errors import InputError
 from mentor.sandbox.calls import HostCall
+from mentor.sandbox.files import NO_FILES, Files
 
 __all__ = ["Fault", "FaultKind", "Limits", "Outcome", "read_outcome"]
 
@@ -38,6 +40,8 @@ class Limits:
             Fault ``memory_limit``.
         output_kb: KB (2**10 bytes) of stdout and stderr together, and of the value as JSON. Faults ``output_limit``
             and, for a tool's result, ``bad_result``.
+        files_kb: KB (2**10 bytes) that a program may add to its files, names included; what the caller puts there does
+            not count. Beyond it the program gets an ``OSError`` (no space left). 0: files can only be read.
         fuel: Budget of WebAssembly operations; the same program always uses the same. Counting makes programs about
             1.2 times slower; ``None`` counts nothing. Fault ``out_of_fuel``.
 
@@ -49,17 +53,19 @@ class Limits:
     timeout_ms: int = 10_000
     memory_mb: int = 256
     output_kb: int = 256
+    files_kb: int = 1_024
     fuel: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("timeout_ms", "memory_mb", "output_kb", "fuel"):
+        for name in ("timeout_ms", "memory_mb", "output_kb", "files_kb", "fuel"):
             value = getattr(self, name)
             if name == "fuel" and value is None:
                 continue
             if isinstance(value, bool) or not isinstance(value, int):
                 raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-            if not 0 < value < 2**32 and not (name == "fuel" and 0 < value < 2**64):
-                raise InputError(f"{name} must be from 1 to 2**{64 if name == 'fuel' else 32} - 1, not {value}")
+            least, bits = int(name != "files_kb"), 64 if name == "fuel" else 32
+            if not least <= value < 2**bits:
+                raise InputError(f"{name} must be from {least} to 2**{bits} - 1, not {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,8 @@ class Outcome:
         reproducible: The same program, seed, limits and guest give the same outcome; false after a timeout, a
             cancellation, where the native stack was exhausted, or where a function of the host ran.
         calls: What it called of the host's functions (`HostFunctions`), in order; calls of its environment come first.
+        files: Files that the program made or changed, by path; of a run that was stopped what there was by then. What
+            an `env` did is not among them.
     """
 
     stdout: str = ""
@@ -113,6 +121,7 @@ class Outcome:
     truncated: bool = False
     reproducible: bool = True
     calls: tuple[HostCall, ...] = ()
+    files: Mapping[str, bytes] = NO_FILES
 
     @property
     def ok(self) -> bool:
@@ -122,8 +131,9 @@ class Outcome:
 
 def read_outcome(raw: _core._Outcome) -> Outcome:
     """An outcome of what the extension gives."""
-    stdout, stderr, value_json, value_repr, raw_fault, fuel, wall_ms, truncated, reproducible, raw_calls = raw
+    stdout, stderr, value_json, value_repr, raw_fault, fuel, wall_ms, truncated, reproducible, raw_calls, changes = raw
     value = fault = None
+    files = NO_FILES if changes is None else Files(changes)
     if raw_fault is not None:
         kind, type_name, message, traceback = raw_fault
         if kind == "exception":
@@ -136,7 +146,7 @@ def read_outcome(raw: _core._Outcome) -> Outcome:
             value_repr = None
             fault = Fault("bad_result", f"the value cannot be read: {str(error)[:200]}")
     calls = () if raw_calls is None else tuple(map(_read_call, raw_calls))
-    return Outcome(stdout, stderr, value, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls)
+    return Outcome(stdout, stderr, value, value_repr, fault, fuel, wall_ms, truncated, reproducible, calls, files)
 
 
 def _read_call(raw: _core._Call) -> HostCall:

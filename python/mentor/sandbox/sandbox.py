@@ -16,6 +16,7 @@ from mentor.errors import BuildError, InputError
 from mentor.sandbox.arguments import as_call, as_environment, as_source, check_whole, wait_for
 from mentor.sandbox.cache import OutcomeCache, copied
 from mentor.sandbox.calls import HostCall
+from mentor.sandbox.files import Inputs, as_inputs, core_files, files_digest
 from mentor.sandbox.functions import HostFunctions, as_functions
 from mentor.sandbox.guests import find_guest
 from mentor.sandbox.handle import OnOutput, Run, as_listener, begin
@@ -49,6 +50,8 @@ class Sandbox:
             not run again, as they would give the same. 0 keeps none. Only reproducible outcomes are kept.
         guest: Name of a guest with packages in it, such as ``sympy``, or the start of its hash; ``mentor guest build``
             makes one. By default the built-in guest, which has the standard library.
+        files: Files that each run and each session finds in its working folder, by relative path such as
+            ``data/in.csv``; text is written as UTF-8. Each has its own copy.
         functions: Functions of this process that programs may call, by name, as globals and from module `host`;
             `HostFunctions` sets limits. Kept outcomes are then not used.
 
@@ -73,6 +76,7 @@ class Sandbox:
         clock: int = _CLOCK,
         cache_mb: int = 0,
         guest: str | None = None,
+        files: Mapping[str, bytes | str] | None = None,
         functions: Mapping[str, Callable[..., Any]] | None = None,
     ) -> None:
         limits = Limits() if limits is None else limits
@@ -89,11 +93,21 @@ class Sandbox:
         self._seed = seed
         self._isolation = isolation
         self._clock = clock
+        self._files = as_inputs(files)
         self._cache = OutcomeCache(cache_mb << 20) if cache_mb else None
         self._guest = None if guest is None else find_guest(guest)
         self._path = None if self._guest is None else self._guest.file
         self._core = _core.Sandbox(
-            limits.timeout_ms, limits.memory_mb, limits.output_kb, limits.fuel, seed, clock, isolation, self._path
+            limits.timeout_ms,
+            limits.memory_mb,
+            limits.output_kb,
+            limits.files_kb,
+            limits.fuel,
+            seed,
+            clock,
+            isolation,
+            self._path,
+            core_files(self._files),
         )
         self._functions = granted = as_functions(functions)
         if granted is not None:
@@ -152,6 +166,7 @@ class Sandbox:
         filename: str = "<code>",
         replay: Sequence[HostCall] | None = None,
         on_output: OnOutput | None = None,
+        files: Mapping[str, bytes | str] | None = None,
     ) -> Outcome:
         """Run one program in an instance that is like new.
 
@@ -164,18 +179,20 @@ class Sandbox:
                 runs, and a program that calls anything else gets the fault ``replay``.
             on_output: Called on this thread with ``"stdout"`` or ``"stderr"`` and text, as output leaves the guest.
                 What it raises stops the program and is raised here.
+            files: Files that this run finds, beside those of the sandbox, by relative path; `env` finds them too.
 
         Returns:
             The outcome; a failing program gives a fault.
 
         Raises:
             TypeError: `code`, `env` or `filename` is no str, or another argument has the wrong type.
-            InputError: `replay` has calls, and the sandbox grants no functions.
+            InputError: `replay` has calls, and the sandbox grants no functions; the path of a file is not relative, or
+                otherwise none.
             SandboxError: The host failed to do its part.
             KeyboardInterrupt: Ctrl-C; the program is stopped.
         """
         step = (as_source("code", code), as_source("filename", filename))
-        return self._one(step, as_environment(env), tie(self._functions, replay, on_output))
+        return self._one(step, as_environment(env), tie(self._functions, replay, on_output), as_inputs(files))
 
     def call(
         self,
@@ -185,6 +202,7 @@ class Sandbox:
         *,
         env_filename: str = "<env>",
         replay: Sequence[HostCall] | None = None,
+        files: Mapping[str, bytes | str] | None = None,
     ) -> Outcome:
         """Call one function that `env` defines, in an instance that is like new; its result must be JSON.
 
@@ -194,6 +212,7 @@ class Sandbox:
             env: Python source that defines the function; the state after it is kept, as in `run`.
             env_filename: What tracebacks call it.
             replay: As in `run`.
+            files: As in `run`.
 
         Raises:
             TypeError: An argument has the wrong type, or `arguments` are no JSON.
@@ -205,7 +224,8 @@ class Sandbox:
             >>> Sandbox().call("double", {"x": 21}, env="def double(x): return 2 * x").value
             42
         """
-        return self._one(as_call(name, arguments), as_environment(env, env_filename), tie(self._functions, replay))
+        ties = tie(self._functions, replay)
+        return self._one(as_call(name, arguments), as_environment(env, env_filename), ties, as_inputs(files))
 
     def run_batch(
         self,
@@ -213,6 +233,7 @@ class Sandbox:
         env: str | None = None,
         *,
         progress: Callable[[int], object] | None = None,
+        files: Mapping[str, bytes | str] | None = None,
     ) -> list[Outcome]:
         """Run many programs side by side, on as many threads as there are cores.
 
@@ -222,19 +243,21 @@ class Sandbox:
             codes: The programs.
             env: Python source that runs first in each of them.
             progress: Called from time to time with the number of programs that were finished since its last call.
+            files: Files that each of them finds, as in `run`.
 
         Returns:
             One outcome per program, in order.
 
         Raises:
             TypeError: An argument has the wrong type.
+            InputError: As in `run`.
             SandboxError: The host failed to do its part.
             KeyboardInterrupt: Ctrl-C; the programs are stopped.
         """
         if isinstance(codes, str | bytes):
             raise TypeError("codes must be a list of str; for one program use `run`")
         steps = [(as_source(f"codes[{index}]", code), "<code>") for index, code in enumerate(codes)]
-        return self._many(steps, as_environment(env), progress)
+        return self._many(steps, as_environment(env), progress, as_inputs(files))
 
     def call_batch(
         self,
@@ -243,6 +266,7 @@ class Sandbox:
         *,
         env_filename: str = "<env>",
         progress: Callable[[int], object] | None = None,
+        files: Mapping[str, bytes | str] | None = None,
     ) -> list[Outcome]:
         """Call many functions that `env` defines, side by side, each in an instance that is like new.
 
@@ -251,12 +275,14 @@ class Sandbox:
             env: Python source that defines the functions.
             env_filename: What tracebacks call it.
             progress: As in `run_batch`.
+            files: Files that each of them finds, as in `run`.
 
         Returns:
             One outcome per call, in order.
 
         Raises:
             TypeError: An argument has the wrong type.
+            InputError: As in `run`.
             SandboxError: The host failed to do its part.
             KeyboardInterrupt: Ctrl-C; the calls are stopped.
         """
@@ -265,9 +291,16 @@ class Sandbox:
             if not (isinstance(pair, tuple | list) and len(pair) == 2):
                 raise TypeError(f"calls[{index}] must be a pair (name, arguments)")
             steps.append(as_call(*pair, where=f"calls[{index}]: "))
-        return self._many(steps, as_environment(env, env_filename), progress)
+        return self._many(steps, as_environment(env, env_filename), progress, as_inputs(files))
 
-    def stream(self, codes: Iterable[str], env: str | None = None, *, pending: int | None = None) -> Iterator[Outcome]:
+    def stream(
+        self,
+        codes: Iterable[str],
+        env: str | None = None,
+        *,
+        pending: int | None = None,
+        files: Mapping[str, bytes | str] | None = None,
+    ) -> Iterator[Outcome]:
         """Run programs as they come, and give the outcomes in order.
 
         Programs are taken from `codes` only as outcomes are taken from here: at most `pending` are under way or wait to
@@ -278,10 +311,11 @@ class Sandbox:
             codes: The programs; may be endless.
             env: Python source that runs first in each of them.
             pending: How many may be under way; 16 per core by default.
+            files: Files that each of them finds, as in `run`.
 
         Raises:
             TypeError: An argument has the wrong type.
-            InputError: `pending` is less than 1.
+            InputError: `pending` is less than 1, or as in `run`.
             SandboxError: The host failed to do its part.
 
         Example:
@@ -295,11 +329,13 @@ class Sandbox:
             raise InputError(f"pending must be at least 1, not {pending}")
         if isinstance(codes, str | bytes):
             raise TypeError("codes must yield str; for one program use `run`")
-        environment = as_environment(env)
+        environment, inputs = as_environment(env), as_inputs(files)
         self.prepare()
-        return self._stream(enumerate(codes), environment, pending)
+        return self._stream(enumerate(codes), environment, pending, inputs)
 
-    def _stream(self, codes: Iterator[tuple[int, str]], env: tuple[str, str] | None, pending: int) -> Iterator[Outcome]:
+    def _stream(
+        self, codes: Iterator[tuple[int, str]], env: tuple[str, str] | None, pending: int, files: Inputs | None
+    ) -> Iterator[Outcome]:
         waiting: deque[tuple[_core.Handle, SimpleQueue[_Result]]] = deque()
         ties = tie(self._functions)
         try:
@@ -307,7 +343,7 @@ class Sandbox:
                 while len(waiting) < pending and (item := next(codes, None)) is not None:
                     done: SimpleQueue[_Result] = SimpleQueue()
                     step = (as_source(f"codes[{item[0]}]", item[1]), "<code>")
-                    waiting.append((self._core.spawn(step, env, partial(_put, done), ties), done))
+                    waiting.append((self._core.spawn(step, env, partial(_put, done), ties, core_files(files)), done))
                 if not waiting:
                     return
                 raw, error = waiting[0][1].get()
@@ -327,6 +363,7 @@ class Sandbox:
         filename: str = "<code>",
         replay: Sequence[HostCall] | None = None,
         on_output: OnOutput | None = None,
+        files: Mapping[str, bytes | str] | None = None,
     ) -> Run:
         """Run one program in the background.
 
@@ -337,6 +374,7 @@ class Sandbox:
             replay: As in `run`.
             on_output: As in `run`, but called on a thread of its own. What it raises stops the program, and
                 `Run.result` raises it.
+            files: As in `run`.
 
         Returns:
             A handle to wait for the outcome, or to stop the program. Without it the program goes on all the same.
@@ -351,12 +389,12 @@ class Sandbox:
             42
         """
         step, environment = (as_source("code", code), as_source("filename", filename)), as_environment(env)
-        listener = as_listener(on_output)
+        listener, inputs = as_listener(on_output), core_files(as_inputs(files))
         tie(self._functions, replay)  # refuses before anything starts
         self.prepare()
 
         def spawn(done: Callable[[Any, Any], None], inbox: _core.Inbox | None) -> _core.Handle:
-            return self._core.spawn(step, environment, done, tie(self._functions, replay, inbox=inbox))
+            return self._core.spawn(step, environment, done, tie(self._functions, replay, inbox=inbox), inputs)
 
         return begin(spawn, listener)
 
@@ -367,13 +405,14 @@ class Sandbox:
         *,
         filename: str = "<code>",
         replay: Sequence[HostCall] | None = None,
+        files: Mapping[str, bytes | str] | None = None,
     ) -> Outcome:
         """`run` for asyncio: no thread waits for it, and the event loop stays free.
 
         Cancelling the task stops the program. `async` host functions run in this event loop.
         """
         step = (as_source("code", code), as_source("filename", filename))
-        return await self._later(step, as_environment(env), replay)
+        return await self._later(step, as_environment(env), replay, as_inputs(files))
 
     async def acall(
         self,
@@ -383,9 +422,11 @@ class Sandbox:
         *,
         env_filename: str = "<env>",
         replay: Sequence[HostCall] | None = None,
+        files: Mapping[str, bytes | str] | None = None,
     ) -> Outcome:
         """`call` for asyncio."""
-        return await self._later(as_call(name, arguments), as_environment(env, env_filename), replay)
+        step = as_call(name, arguments)
+        return await self._later(step, as_environment(env, env_filename), replay, as_inputs(files))
 
     def session(self) -> Session:
         """One instance that keeps its globals from run to run.
@@ -421,20 +462,26 @@ class Sandbox:
         self.prepare()
         return _core.sandbox_stats(self._limits.fuel is not None, self._path)
 
-    def _key(self, cache: OutcomeCache, step: _core._Step, env: tuple[str, str] | None) -> bytes:
-        return cache.key(self._limits, (self.guest, self._seed, self._clock), step, env)
+    @cached_property
+    def _origin(self) -> tuple[object, ...]:
+        return (self.guest, self._seed, self._clock, files_digest(self._files))
 
-    def _one(self, step: _core._Step, env: tuple[str, str] | None, ties: _core._Ties | None) -> Outcome:
+    def _key(self, cache: OutcomeCache, step: _core._Step, env: tuple[str, str] | None, files: bytes | None) -> bytes:
+        return cache.key(self._limits, (*self._origin, files), step, env)
+
+    def _one(
+        self, step: _core._Step, env: tuple[str, str] | None, ties: _core._Ties | None, files: Inputs | None
+    ) -> Outcome:
         if ties is not None:
             self.prepare()
-            return read_outcome(self._core.run(step, env, ties))
+            return read_outcome(self._core.run(step, env, ties, core_files(files)))
         key = None
         if self._cache is not None:
-            key = self._key(self._cache, step, env)
+            key = self._key(self._cache, step, env, files_digest(files))
             if (known := self._cache.get(key)) is not None:
                 return known
         self.prepare()
-        outcome = read_outcome(self._core.run(step, env))
+        outcome = read_outcome(self._core.run(step, env, None, core_files(files)))
         if self._cache is not None and key is not None:
             self._cache.put(key, outcome)
         return outcome
@@ -444,17 +491,22 @@ class Sandbox:
         steps: Sequence[_core._Step],
         env: tuple[str, str] | None,
         progress: Callable[[int], object] | None,
+        files: Inputs | None,
     ) -> list[Outcome]:
         if progress is not None and not callable(progress):
             raise TypeError(f"progress must be callable, not {type(progress).__name__}")
         if not steps:
             return []
         if self._cache is not None and self._functions is None:
-            return self._many_cached(self._cache, steps, env, progress)
-        return self._batch(steps, env, progress)
+            return self._many_cached(self._cache, steps, env, progress, files)
+        return self._batch(steps, env, progress, files)
 
     def _batch(
-        self, steps: Sequence[_core._Step], env: tuple[str, str] | None, progress: Callable[[int], object] | None
+        self,
+        steps: Sequence[_core._Step],
+        env: tuple[str, str] | None,
+        progress: Callable[[int], object] | None,
+        files: Inputs | None,
     ) -> list[Outcome]:
         self.prepare()
         seen = 0
@@ -466,7 +518,7 @@ class Sandbox:
                 progress(step)
 
         report, ties = None if progress is None else advance, tie(self._functions)
-        return [read_outcome(raw) for raw in self._core.run_batch(steps, env, report, ties)]
+        return [read_outcome(raw) for raw in self._core.run_batch(steps, env, report, ties, core_files(files))]
 
     def _many_cached(
         self,
@@ -474,15 +526,17 @@ class Sandbox:
         steps: Sequence[_core._Step],
         env: tuple[str, str] | None,
         progress: Callable[[int], object] | None,
+        files: Inputs | None,
     ) -> list[Outcome]:
-        keys = [self._key(cache, step, env) for step in steps]
+        digest = files_digest(files)
+        keys = [self._key(cache, step, env, digest) for step in steps]
         known = {key: outcome for key in keys if (outcome := cache.get(key)) is not None}
         missing = {key: step for key, step in zip(keys, steps, strict=True) if key not in known}
         ready = len(keys) - len(missing)
         if progress is not None and ready:
             progress(ready)
         if missing:
-            for key, outcome in zip(missing, self._batch(list(missing.values()), env, progress), strict=True):
+            for key, outcome in zip(missing, self._batch(list(missing.values()), env, progress, files), strict=True):
                 cache.put(key, outcome)
                 known[key] = outcome
         # Whoever changes the value of one does not change that of another.
@@ -490,17 +544,21 @@ class Sandbox:
         return [known[key] if again[key] == 1 else copied(known[key]) for key in keys]
 
     async def _later(
-        self, step: _core._Step, env: tuple[str, str] | None, replay: Sequence[HostCall] | None
+        self,
+        step: _core._Step,
+        env: tuple[str, str] | None,
+        replay: Sequence[HostCall] | None,
+        files: Inputs | None,
     ) -> Outcome:
         key = None
         ties = tie(self._functions, replay, loop=asyncio.get_running_loop())
         if self._cache is not None and ties is None:
-            key = self._key(self._cache, step, env)
+            key = self._key(self._cache, step, env, files_digest(files))
             if (known := self._cache.get(key)) is not None:
                 return known
         if (os.getpid(), self._limits.fuel is not None, self._path) not in _ready:
             await asyncio.to_thread(self.prepare)
-        outcome = await wait_for(lambda done: self._core.spawn(step, env, done, ties))
+        outcome = await wait_for(lambda done: self._core.spawn(step, env, done, ties, core_files(files)))
         if self._cache is not None and key is not None:
             self._cache.put(key, outcome)
         return outcome
@@ -508,7 +566,9 @@ class Sandbox:
     def __reduce__(self) -> tuple[Any, ...]:
         cache_mb = 0 if self._cache is None else self._cache.limit >> 20
         guest = None if self._guest is None else self._guest.name
-        return _rebuild, (self._limits, self._seed, self._isolation, self._clock, cache_mb, guest, self._functions)
+        files = None if self._files is None else dict(self._files.items)
+        origin = (self._limits, self._seed, self._isolation, self._clock)
+        return _rebuild, (*origin, cache_mb, guest, self._functions, files)
 
     def __repr__(self) -> str:
         return f"Sandbox(limits={self._limits}, seed={self._seed})"
@@ -522,6 +582,7 @@ def _rebuild(
     cache_mb: int,
     guest: str | None,
     functions: HostFunctions | None,
+    files: Mapping[str, bytes] | None,
 ) -> Sandbox:
     return Sandbox(
         limits=limits,
@@ -531,6 +592,7 @@ def _rebuild(
         cache_mb=cache_mb,
         guest=guest,
         functions=functions,
+        files=files,
     )
 
 

@@ -11,6 +11,7 @@ from mentor import _core
 from mentor.errors import InputError
 from mentor.sandbox.arguments import as_call, as_source, wait_for
 from mentor.sandbox.calls import HostCall
+from mentor.sandbox.files import SessionFiles
 from mentor.sandbox.functions import HostFunctions, refuse_within
 from mentor.sandbox.handle import OnOutput
 from mentor.sandbox.outcome import FaultKind, Outcome, read_outcome
@@ -182,6 +183,19 @@ class Session:
             SandboxError: The session is closed, or belongs to another process.
         """
         self._core.rebuild()
+
+    @property
+    def files(self) -> SessionFiles:
+        """The files of the session, to read and to change: paths to contents, sorted.
+
+        They are kept from run to run, and forked, saved and restored with the session. What is put here does not count
+        against ``files_kb``; text is written as UTF-8 and read as bytes.
+
+        Raises:
+            InputError: A path that is set is absolute, has ``..``, empty parts or backslashes, or is that of a folder.
+            SandboxError: As in `run`, at each access.
+        """
+        return SessionFiles(self._core)
 
     @property
     def ended(self) -> FaultKind | None:
