@@ -174,8 +174,43 @@ def test_wrong_fields_are_named(server: Server, body: dict[str, object], field: 
     assert field in error["message"]
 
 
-def test_files_are_refused_and_null_ones_are_none(server: Server) -> None:
-    body = {"code": "1", "language": "python", "files": {"a.txt": base64.b64encode(b"x").decode()}}
+def encoded(**files: bytes) -> dict[str, str]:
+    return {name.replace("_", "."): base64.b64encode(content).decode() for name, content in files.items()}
+
+
+def test_files_go_in_and_out(server: Server) -> None:
+    code = (
+        "data = open('in.bin', 'rb').read()\nopen('out.bin', 'wb').write(data[::-1])\nopen('other.txt', 'w').write('x')"
+    )
+    sent = encoded(in_bin=bytes(range(256)))
+    wanted = ["out.bin", "in.bin", "./out.bin", "/out.bin", "missing.txt", "../../etc/passwd", "", "."]
+    answer = server.run_code(code, files={**sent, "none.txt": None}, fetch_files=wanted)
+    assert answer["status"] == "Success", answer
+    backwards = encoded(out_bin=bytes(range(255, -1, -1)))["out.bin"]
+    assert answer["files"] == {
+        "out.bin": backwards,
+        "in.bin": sent["in.bin"],
+        "./out.bin": backwards,
+        "/out.bin": backwards,
+    }
+    assert server.run_code("print(open('in.bin'))")["run_result"]["return_code"] == 1  # nothing stays
+
+
+def test_files_also_after_a_fault_and_in_folders(server: Server) -> None:
+    code = "import os\nos.makedirs('a/b')\nopen('a/b/c.txt', 'w').write('made')\n1 / 0"
+    answer = server.run_code(code, fetch_files=["a/b/c.txt", "a"])
+    assert answer["status"] == "Failed" and answer["files"] == {"a/b/c.txt": "bWFkZQ=="}
+    answer = server.run_code("print(open('a/b/c.txt').read(), input())", files={"a/b/c.txt": "aGk="}, stdin="there")
+    assert answer["run_result"]["stdout"] == "hi there\n"
+
+
+@pytest.mark.parametrize("path", ["/abs.txt", "../up.txt", "a//b", "", "a/../b", "a\\b", "x" * 300])
+def test_paths_that_are_none(server: Server, path: str) -> None:
+    body = {"code": "1", "language": "python", "files": {path: "aGk="}}
     response = requests.post(f"{server.url}/run_code", json=body, timeout=10)
-    assert response.status_code == 400 and response.json()["error"]["field"] == "files"
-    assert server.run_code("print(1)", files={"a.txt": None})["status"] == "Success"
+    assert (response.status_code, response.json()["error"]["field"]) == (400, "files")
+
+
+def test_files_have_a_limit(server: Server) -> None:
+    result = server.run_code("open('big', 'wb').write(b'x' * (20 << 20))", fetch_files=["big"])["run_result"]
+    assert result["return_code"] == 1 and "No space left on device" in result["stderr"]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import os
+import posixpath
 from collections.abc import Mapping
 from typing import Any
 
-from mentor.errors import SandboxError
+from mentor.errors import InputError, SandboxError
 from mentor.sandbox import Fault, Outcome
 from mentor.serve.fields import BadRequest, base64_files, milliseconds, names, text, whole
 from mentor.serve.guests import Guests
@@ -26,7 +27,8 @@ async def run_code(guests: Guests, body: Mapping[str, Any]) -> Reply:
     Args:
         guests: Where it runs.
         body: ``code`` and ``language`` (``python``); ``run_timeout`` in seconds, 10 by default; ``memory_limit_MB``,
-            ``stdin``. ``compile_timeout`` and ``args`` are checked and have no use for Python.
+            ``stdin``; ``files``, base64 by path, and ``fetch_files``, the paths that the answer should have. Of no use
+            to Python are ``compile_timeout`` and ``args``, which are checked.
 
     Returns:
         ``status`` (``Success``, ``Failed``, or ``SandboxError`` where the host failed), ``message``,
@@ -41,20 +43,20 @@ async def run_code(guests: Guests, body: Mapping[str, Any]) -> Reply:
     names(body, "args")
     stdin = text(body, "stdin") if body.get("stdin") is not None else None
     files, fetch = base64_files(body, "files"), names(body, "fetch_files")
-    for field, given in (("files", files), ("fetch_files", fetch)):
-        if given:
-            raise BadRequest(f"{field} must be empty: programs have no files here", field)
     sandbox = guests.sandbox(
         milliseconds(body, "run_timeout", _TIMEOUT_MS), min(whole(body, "memory_limit_MB", -1), 2**31)
     )
     try:
-        outcome = await sandbox.arun(code, with_stdin(stdin), filename="main.py")
+        outcome = await sandbox.arun(code, with_stdin(stdin), filename="main.py", files=files)
+    except InputError as error:  # a path
+        raise BadRequest(str(error), "files") from error
     except SandboxError as error:
         return _reply("SandboxError", str(error), None, {}, "host")
     fault = None if outcome.fault is None else outcome.fault.kind
     result = _result(outcome)
     status = "Success" if result["return_code"] == 0 else "Failed"
-    return _reply(status, "", result, {}, fault)
+    fetched = {path: content for path in fetch if (content := _file(path, outcome.files, files)) is not None}
+    return _reply(status, "", result, fetched, fault)
 
 
 def _reply(
@@ -71,6 +73,12 @@ def _reply(
         },
         fault=fault,
     )
+
+
+def _file(path: str, left: Mapping[str, bytes], sent: Mapping[str, bytes]) -> bytes | None:
+    """A file as the program left it; what it did not change it has as it was sent."""
+    plain = posixpath.normpath(posixpath.join("/", path)).lstrip("/")
+    return left.get(plain, sent.get(plain))
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:

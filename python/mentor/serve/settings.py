@@ -25,6 +25,7 @@ class Settings:
         max_timeout_ms: Longest time a request may ask for; what asks for more gets this.
         memory_mb: Memory of a guest; a request may ask for less.
         output_kb: KB of stdout and stderr together, and of a result as JSON.
+        files_kb: KB that a program may add to its files.
         seed: Seed of every run.
         guest: Name of a guest with packages in it (``mentor guest build``); without it the built-in one.
         max_body_kb: Largest request; larger ones get 413.
@@ -52,6 +53,7 @@ class Settings:
     max_timeout_ms: int = 60_000
     memory_mb: int = 256
     output_kb: int = 1_024
+    files_kb: int = 16_384
     seed: int = 0
     guest: str | None = None
     max_body_kb: int = 4_096
@@ -88,6 +90,7 @@ class Settings:
             timeout_ms=min(timeout_ms, self.max_timeout_ms),
             memory_mb=min(memory_mb, self.memory_mb),
             output_kb=self.output_kb,
+            files_kb=self.files_kb,
         )
 
 
@@ -97,6 +100,7 @@ _NUMBERS = (
     "max_timeout_ms",
     "memory_mb",
     "output_kb",
+    "files_kb",
     "seed",
     "max_body_kb",
     "max_running",
@@ -111,6 +115,7 @@ _RANGES = {
     "workers": (1, 1_024),
     "memory_mb": (48, 4_096),
     "output_kb": (1, 2**20),
+    "files_kb": (0, 2**20),
     "seed": (0, 2**64 - 1),
     "max_body_kb": (1, 2**20),
 }
