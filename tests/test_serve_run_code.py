@@ -211,6 +211,13 @@ def test_paths_that_are_none(server: Server, path: str) -> None:
     assert (response.status_code, response.json()["error"]["field"]) == (400, "files")
 
 
+def test_asking_for_a_file_many_times(server: Server) -> None:
+    body = {"code": "open('big', 'wb').write(b'x' * (8 << 20))", "language": "python"}
+    for paths in (["./" * number + "big" for number in range(9)], ["big"] * 1_001):
+        response = requests.post(f"{server.url}/run_code", json={**body, "fetch_files": paths}, timeout=20)
+        assert (response.status_code, response.json()["error"]["field"]) == (400, "fetch_files")
+
+
 def test_files_have_a_limit(server: Server) -> None:
     result = server.run_code("open('big', 'wb').write(b'x' * (20 << 20))", fetch_files=["big"])["run_result"]
     assert result["return_code"] == 1 and "No space left on device" in result["stderr"]

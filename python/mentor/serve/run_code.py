@@ -18,6 +18,7 @@ from mentor.serve.reply import Reply, json_reply
 __all__ = ["run_code"]
 
 _TIMEOUT_MS = 10_000
+_FETCHED = 1_000  # files of an answer
 _KILLED, _ABORTED = -9, -6  # return codes of processes that a signal ended
 
 
@@ -43,6 +44,8 @@ async def run_code(guests: Guests, body: Mapping[str, Any]) -> Reply:
     names(body, "args")
     stdin = text(body, "stdin") if body.get("stdin") is not None else None
     files, fetch = base64_files(body, "files"), names(body, "fetch_files")
+    if len(fetch) > _FETCHED:
+        raise BadRequest(f"fetch_files must be at most {_FETCHED} paths, not {len(fetch)}", "fetch_files")
     sandbox = guests.sandbox(
         milliseconds(body, "run_timeout", _TIMEOUT_MS), min(whole(body, "memory_limit_MB", -1), 2**31)
     )
@@ -55,8 +58,8 @@ async def run_code(guests: Guests, body: Mapping[str, Any]) -> Reply:
     fault = None if outcome.fault is None else outcome.fault.kind
     result = _result(outcome)
     status = "Success" if result["return_code"] == 0 else "Failed"
-    fetched = {path: content for path in fetch if (content := _file(path, outcome.files, files)) is not None}
-    return _reply(status, "", result, fetched, fault)
+    room = sum(map(len, files.values())) + (sandbox.limits.files_kb << 10)
+    return _reply(status, "", result, _fetched(fetch, outcome.files, files, room), fault)
 
 
 def _reply(
@@ -75,10 +78,19 @@ def _reply(
     )
 
 
-def _file(path: str, left: Mapping[str, bytes], sent: Mapping[str, bytes]) -> bytes | None:
-    """A file as the program left it; what it did not change it has as it was sent."""
-    plain = posixpath.normpath(posixpath.join("/", path)).lstrip("/")
-    return left.get(plain, sent.get(plain))
+def _fetched(paths: list[str], left: Mapping[str, bytes], sent: Mapping[str, bytes], room: int) -> dict[str, bytes]:
+    """Files as the program left them; what it did not change it has as it was sent."""
+    fetched = {}
+    for path in paths:
+        plain = posixpath.normpath(posixpath.join("/", path)).lstrip("/")
+        content = left.get(plain, sent.get(plain))
+        if content is None:
+            continue
+        fetched[path] = content
+        room -= len(content)
+        if room < 0:  # the same ones again and again, under other spellings
+            raise BadRequest("fetch_files asks for more than there can be; name each file once", "fetch_files")
+    return fetched
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:
