@@ -148,15 +148,19 @@ def test_functions_of_a_file(tmp_path: Path) -> None:
     assert [texts(result) for result in together] == [[str(n)] for n in range(20)]
 
 
-def test_tools_keep_their_state_for_as_long_as_the_connection_lasts(tmp_path: Path) -> None:
+def test_tools_keep_their_state_for_one_client(tmp_path: Path) -> None:
     file = tmp_path / "tools.py"
     file.write_text(SOURCE)
 
     async def action(session: ClientSession) -> Any:
-        return [texts(await session.call_tool("remember", {"word": word})) for word in "ab"]
+        told = [texts(await session.call_tool("remember", {"word": word})) for word in "ab"]
+        assert (await session.call_tool("forever", {})).is_error
+        return told, texts(await session.call_tool("remember", {"word": "c"}))
 
-    for _ in range(2):
-        assert talk(action, "--source", str(file)) == [['["a"]'], ['["a", "b"]']]
+    for _ in range(2):  # another client finds nothing of the first one
+        told, anew = talk(action, "--source", str(file), "--timeout-ms", "300")
+        assert told == [['["a"]'], ['["a", "b"]']]
+        assert anew == ['["c"]']
 
 
 def test_it_ends_with_its_input() -> None:
