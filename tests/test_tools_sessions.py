@@ -313,3 +313,55 @@ def test_wrong_batches_are_the_callers_mistake(tools: ToolSet, session: ToolSess
     session.close()
     with pytest.raises(SandboxError, match="this session is closed"):
         call_batch([(session, "count", {})])
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+READER = '''
+def read(path: str) -> str:
+    """Read a file.
+
+    Args:
+        path: Its path.
+    """
+    with open(path) as file:
+        return file.read()
+
+def write(path: str, text: str) -> int:
+    """Write a file.
+
+    Args:
+        path: Its path.
+        text: The text.
+    """
+    with open(path, "w") as file:
+        return file.write(text)
+
+def crash() -> None:
+    """Break the guest."""
+    import os
+    os._exit(1)
+'''
+
+
+@pytest.mark.parametrize("pure", [False, True])
+def test_files_are_there_for_one_session(pure: bool) -> None:
+    tools = ToolSet.from_source(READER, pure=pure)
+    with tools.session(files={"a.txt": "one", "data/b.bin": b"two"}) as session:
+        assert session.call("read", {"path": "a.txt"}).value == "one"
+        assert session.call("read", {"path": "data/b.bin"}).value == "two"
+        assert session.call("write", {"path": "a.txt", "text": "three"}).value == 5
+        fork = session.fork(1)[0]
+        assert [place.call("read", {"path": "a.txt"}).value for place in (session, fork)] == ["three", "three"]
+        assert not fork.call("crash", {}).ok
+        assert fork.call("read", {"path": "a.txt"}).value == "three"
+    with tools.session(files={"a.txt": "one"}) as session:
+        session.call("write", {"path": "a.txt", "text": "three"})
+        assert not session.call("crash", {}).ok
+        assert session.call("read", {"path": "a.txt"}).value == "one"
+    with tools.session() as session:
+        assert message(session.call("read", {"path": "a.txt"}), "exception").startswith("FileNotFoundError")
+    with pytest.raises(TypeError, match="files must be a mapping of paths to contents, not list"):
+        tools.session(files=["a.txt"])  # type: ignore[arg-type]
+    with pytest.raises(InputError), tools.session(files={"../a": "x"}) as session:
+        session.call("read", {"path": "a"})

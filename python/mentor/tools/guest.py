@@ -63,9 +63,9 @@ class GuestPart(Part):
             return [self._call_warm(name, arguments) for name, arguments in calls]
         return self._sandbox.call_batch(calls, self._source, env_filename=FILENAME)
 
-    def open(self) -> PartSession:
+    def open(self, files: Mapping[str, bytes | str] | None = None) -> PartSession:
         """A session in which the source was run; it takes its instance at the first call."""
-        return super().open() if self._pure else _GuestSession(self)
+        return super().open() if self._pure and not files else _GuestSession(self, files=files)
 
     def session(self) -> Session | Outcome:
         """A session right after the source; the outcome of the source where that fails."""
@@ -149,8 +149,11 @@ class _Warm:
 class _GuestSession(PartSession):
     """A guest of one rollout."""
 
-    def __init__(self, part: GuestPart, session: Session | None = None) -> None:
+    def __init__(
+        self, part: GuestPart, session: Session | None = None, *, files: Mapping[str, bytes | str] | None = None
+    ) -> None:
         self._part = part
+        self._files = files
         self._session = session
         self._saved = session is not None
         self._turn = threading.Lock()
@@ -177,6 +180,10 @@ class _GuestSession(PartSession):
             session = self._part.session()
             if isinstance(session, Outcome):
                 return session
+            if self._files:
+                for path, content in self._files.items():
+                    session.files[path] = content
+                session.save()  # also where a session whose guest ended goes back to
             self._session = session
         return self._session
 
@@ -192,7 +199,7 @@ class _GuestSession(PartSession):
     def fork(self, count: int) -> list[PartSession]:
         session = self._open()
         if isinstance(session, Outcome):
-            return [_GuestSession(self._part) for _ in range(count)]
+            return [_GuestSession(self._part, files=self._files) for _ in range(count)]
         self._saved = True
         return [_GuestSession(self._part, branch) for branch in session.fork(count)]
 

@@ -42,8 +42,12 @@ class Part(ABC):
         """
         return None
 
-    def open(self) -> PartSession:
-        """A place whose state is kept from call to call; the part itself where its tools keep none."""
+    def open(self, files: Mapping[str, bytes | str] | None = None) -> PartSession:
+        """A place whose state is kept from call to call; the part itself where its tools keep none.
+
+        Args:
+            files: What the tools find in their file system, where they have one.
+        """
         return _Stateless(self)
 
     @property

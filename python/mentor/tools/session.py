@@ -33,8 +33,11 @@ class ToolSession:
     fault's message says so: the rollout can go on. Calls of a guest from several threads take turns.
     """
 
-    def __init__(self, tools: ToolSet) -> None:
+    def __init__(self, tools: ToolSet, files: Mapping[str, bytes | str] | None = None) -> None:
+        if files is not None and not isinstance(files, Mapping):
+            raise TypeError(f"files must be a mapping of paths to contents, not {type(files).__name__}")
         self._tools = tools
+        self._files = None if files is None else dict(files)
         self._open: dict[Part, PartSession] = {}
         self._lock = threading.RLock()
         self._closed = False
@@ -81,7 +84,7 @@ class ToolSession:
             raise TypeError(f"count must be an int, not {type(count).__name__}")
         if count < 0:
             raise InputError(f"count must not be negative, but is {count}")
-        branches = [ToolSession(self._tools) for _ in range(count)]
+        branches = [ToolSession(self._tools, self._files) for _ in range(count)]
         with self._lock:
             self._check_open()
             for part, place in self._open.items():
@@ -133,7 +136,7 @@ class ToolSession:
             self._check_open()
             place = self._open.get(part)
             if place is None:
-                place = self._open[part] = part.open()
+                place = self._open[part] = part.open(self._files)
             return place
 
     def _check_open(self) -> None:

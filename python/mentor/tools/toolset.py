@@ -321,11 +321,17 @@ class ToolSet(Catalog):
                 outcomes[index] = outcome
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def session(self) -> ToolSession:
+    def session(self, files: Mapping[str, bytes | str] | None = None) -> ToolSession:
         """The tools with their state kept from call to call, such as for one rollout.
 
         Guests start in the state after their source, when they are first called. Close it, or use it in a ``with``
         block.
+
+        Args:
+            files: What tools find in the file system of their guest, paths to contents; each part has its own.
+
+        Raises:
+            TypeError: `files` is no mapping. A path that cannot be is an `InputError` of the first call.
 
         Example:
             >>> source = '''
@@ -346,7 +352,7 @@ class ToolSet(Catalog):
         """
         from mentor.tools.session import ToolSession
 
-        return ToolSession(self)
+        return ToolSession(self, files)
 
     def functions(self, *, results: Results = "value") -> list[Callable[..., Any]]:
         """Typed callables, one per tool, for the ``tools=`` of TRL and transformers.
