@@ -30,7 +30,8 @@ impl WasmTools {
         fuel: Option<u64>,
         seed: u64,
     ) -> PyResult<Self> {
-        let limits = Limits { timeout_ms, memory_mb, output_kb, fuel };
+        // No files: these tools have no file system.
+        let limits = Limits { timeout_ms, memory_mb, output_kb, fuel, files_kb: 0 };
         let mut interrupt = None;
         let made = py.detach(|| {
             let mut watch = || {

@@ -18,7 +18,7 @@ fn tools(limits: Limits) -> WasmTools {
 }
 
 fn short() -> Limits {
-    Limits { timeout_ms: 100, memory_mb: 2, output_kb: 1, fuel: None }
+    Limits { timeout_ms: 100, memory_mb: 2, output_kb: 1, fuel: None, files_kb: 0 }
 }
 
 #[test]

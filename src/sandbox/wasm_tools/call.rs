@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::sandbox::engine::{LANES, Runtime};
 use crate::sandbox::exec::{block_on, cores};
 use crate::sandbox::faults::{memory_limit, out_of_fuel, output_limit, text};
+use crate::sandbox::files::Changes;
 use crate::sandbox::host::Stop;
 use crate::sandbox::limits::Limits;
 use crate::sandbox::meter::{Meter, Metered};
@@ -81,6 +82,7 @@ impl WasmTools {
             truncated,
             reproducible,
             calls: Vec::new(),
+            files: Changes::default(),
         })
     }
 
