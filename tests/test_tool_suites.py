@@ -22,6 +22,7 @@ from mentor.errors import InputError, SandboxError
 CASES = Path(__file__).parent / "cases"
 FIRST_FILES = {"notes/todo.txt": "milk\nbread\n", "readme.md": "# Read me"}
 SUITES: dict[str, Callable[[], ToolSet]] = {
+    "arithmetic": mentor.tools.arithmetic,
     "calculator": mentor.tools.calculator,
     "dates": lambda: mentor.tools.dates(now="2026-03-05T14:30"),
     "files": lambda: mentor.tools.files(files=FIRST_FILES),
@@ -92,7 +93,7 @@ def test_transformers_sees_the_same_schemas(suites: dict[str, ToolSet]) -> None:
 
 
 def test_suites_can_be_offered_together(suites: dict[str, ToolSet]) -> None:
-    names = [name for tools in (*suites.values(), mentor.tools.arithmetic()) for name in tools.names]
+    names = [name for tools in suites.values() for name in tools.names]
     assert len(set(names)) == len(names)
 
 

@@ -2,6 +2,10 @@
 
 mod arguments;
 mod detail;
+#[cfg(feature = "sandbox")]
+mod files;
+#[cfg(feature = "sandbox")]
+mod guests;
 mod judge;
 #[cfg(feature = "sandbox")]
 mod pool;
@@ -39,6 +43,8 @@ fn core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     #[cfg(feature = "sandbox")]
     {
         sandbox::register(module)?;
+        files::register(module)?;
+        guests::register(module)?;
         pool::register(module)?;
         ties::register(module)?;
         wasm::register(module)?;

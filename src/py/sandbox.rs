@@ -1,14 +1,13 @@
 //! `Sandbox` and `Session` for Python. `mentor.sandbox` wraps them; nothing else should use them.
 
+use super::files::{Changes, Files};
+use super::guests::guest;
 use super::raise;
 use super::ties::{Hearing, RawCall, RawTies, wrap_call};
 use crate::error::Error;
-use crate::sandbox::{
-    self, Environment, GUEST_SHA256, Grant, Guest, Isolation, Limits, Outcome, Program, Step, Ties, Tracking, Turn,
-};
+use crate::sandbox::{self, Environment, Grant, Isolation, Limits, Outcome, Program, Step, Ties, Tracking, Turn};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyTuple};
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,23 +15,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    module.add("GUEST_SHA256", GUEST_SHA256)?;
     module.add_class::<Sandbox>()?;
     module.add_class::<Session>()?;
     module.add_class::<State>()?;
-    module.add_class::<Handle>()?;
-    module.add_class::<Files>()?;
-    module.add_class::<Changes>()?;
-    module.add_function(wrap_pyfunction!(sandbox_prepare, module)?)?;
-    module.add_function(wrap_pyfunction!(sandbox_is_compiled, module)?)?;
-    module.add_function(wrap_pyfunction!(cache_folder, module)?)?;
-    module.add_function(wrap_pyfunction!(guest_sources, module)?)?;
-    module.add_function(wrap_pyfunction!(guest_build, module)?)?;
-    module.add_function(wrap_pyfunction!(guest_hash, module)?)?;
-    module.add_function(wrap_pyfunction!(guest_remove, module)?)?;
-    module.add_function(wrap_pyfunction!(sandbox_stats, module)?)?;
-    module.add_function(wrap_pyfunction!(sandbox_check, module)?)?;
-    module.add_function(wrap_pyfunction!(sandbox_isolations, module)?)
+    module.add_class::<Handle>()
 }
 
 /// Runs it on this thread without the GIL. Ctrl-C, or an exception of `watch`, sets `cancel` and is raised when the future
@@ -143,99 +129,11 @@ impl From<RawStep> for Step {
     }
 }
 
-/// The guest of a file; none for the built-in one.
-fn guest(path: Option<PathBuf>) -> Result<Guest, Error> {
-    path.map_or_else(|| Ok(Guest::default()), |path| Guest::open(&path))
-}
-
 fn environment(env: Option<(String, String)>) -> Option<Environment> {
     env.map(|(source, filename)| Environment { source: source.into(), filename: filename.into() })
 }
 
-/// Compiles or loads the guest.
-#[pyfunction]
-#[pyo3(signature = (metered, path=None))]
-fn sandbox_prepare(py: Python<'_>, metered: bool, path: Option<PathBuf>) -> PyResult<()> {
-    py.detach(|| sandbox::prepare(guest(path)?, metered)).map_err(|error| raise(py, &error))
-}
-
-/// Whether the guest can be had without compiling.
-#[pyfunction]
-#[pyo3(signature = (metered, path=None))]
-fn sandbox_is_compiled(py: Python<'_>, metered: bool, path: Option<PathBuf>) -> PyResult<bool> {
-    guest(path).map(|guest| sandbox::is_compiled(guest, metered)).map_err(|error| raise(py, &error))
-}
-
-/// Sources that a guest is built from, by file name.
-#[pyfunction]
-fn guest_sources() -> Vec<(&'static str, &'static str)> {
-    sandbox::SOURCES.to_vec()
-}
-
-/// Makes a guest of a component: its hash and its file.
-#[pyfunction]
-fn guest_build(py: Python<'_>, component: &[u8]) -> PyResult<(String, PathBuf)> {
-    py.detach(|| sandbox::build(component)).map_err(|error| raise(py, &error))
-}
-
-/// Deletes the file of a guest and what was made of it.
-#[pyfunction]
-#[allow(clippy::needless_pass_by_value)] // a path is extracted so
-fn guest_remove(py: Python<'_>, path: PathBuf) -> PyResult<()> {
-    py.detach(|| sandbox::forget(Guest::open(&path)?)).map_err(|error| raise(py, &error))
-}
-
-/// Folder of what is made once per machine.
-#[pyfunction]
-fn cache_folder() -> Option<PathBuf> {
-    sandbox::cache::folder()
-}
-
-/// Hash of the guest in a file.
-#[pyfunction]
-#[allow(clippy::needless_pass_by_value)] // a path is extracted so
-fn guest_hash(py: Python<'_>, path: PathBuf) -> PyResult<&'static str> {
-    py.detach(|| Guest::open(&path)).map(Guest::hash).map_err(|error| raise(py, &error))
-}
-
-/// What happened to the instances of this process so far.
-#[pyfunction]
-#[pyo3(signature = (metered, path=None))]
-fn sandbox_stats(py: Python<'_>, metered: bool, path: Option<PathBuf>) -> PyResult<Bound<'_, PyDict>> {
-    let stats = py.detach(|| sandbox::stats(guest(path)?, metered)).map_err(|error| raise(py, &error))?;
-    let dict = PyDict::new(py);
-    for (name, value) in [
-        ("made", stats.made),
-        ("reset", stats.reset),
-        ("checked", stats.checked),
-        ("dropped_grown", stats.dropped_grown),
-        ("dropped_pages", stats.dropped_pages),
-        ("dropped_differing", stats.dropped_differing),
-        ("dropped_untracked", stats.dropped_untracked),
-        ("idle", stats.idle),
-        ("idle_pages", stats.idle_pages),
-        ("states", stats.states),
-        ("state_bytes", stats.state_bytes),
-    ] {
-        dict.set_item(name, value)?;
-    }
-    Ok(dict)
-}
-
-/// Compares the instances that wait to be used again with the master image: how many there are, and how many differ.
-#[pyfunction]
-#[pyo3(signature = (metered, whole, path=None))]
-fn sandbox_check(py: Python<'_>, metered: bool, whole: bool, path: Option<PathBuf>) -> PyResult<(usize, usize)> {
-    py.detach(|| sandbox::check_idle(guest(path)?, metered, whole)).map_err(|error| raise(py, &error))
-}
-
-/// Isolations that this machine can do, the default first.
-#[pyfunction]
-fn sandbox_isolations() -> Vec<&'static str> {
-    Tracking::available().into_iter().map(name).chain(["fresh"]).collect()
-}
-
-fn name(way: Tracking) -> &'static str {
+pub(super) fn name(way: Tracking) -> &'static str {
     match way {
         Tracking::Protect => "reset-protect",
         Tracking::Scan => "reset-scan",
@@ -409,54 +307,6 @@ impl Handle {
     /// Stops it at its next tick (10 ms).
     fn cancel(&self) {
         self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// Files that programs find.
-#[pyclass(module = "mentor._core", frozen)]
-struct Files(sandbox::Files);
-
-#[pymethods]
-impl Files {
-    #[new]
-    fn new(py: Python<'_>, files: Vec<(String, PyBackedBytes)>) -> PyResult<Self> {
-        let files = files.into_iter().map(|(path, content)| (path, content.to_vec()));
-        sandbox::Files::new(files).map(Self).map_err(|error| raise(py, &error))
-    }
-}
-
-impl Files {
-    fn of(files: Option<&Self>) -> sandbox::Files {
-        files.map_or_else(sandbox::Files::default, |files| files.0.clone())
-    }
-}
-
-/// Files that a run made or changed, sorted by path.
-#[pyclass(module = "mentor._core", frozen)]
-struct Changes(sandbox::Changes);
-
-#[pymethods]
-impl Changes {
-    fn paths(&self) -> Vec<&str> {
-        self.0.iter().map(|(path, _)| path.as_str()).collect()
-    }
-
-    /// Content of a file; none where there is none.
-    fn read<'py>(&self, py: Python<'py>, path: &str) -> Option<Bound<'py, PyBytes>> {
-        let index = self.0.binary_search_by(|(other, _)| other.as_str().cmp(path)).ok()?;
-        Some(PyBytes::new(py, &self.0[index].1))
-    }
-
-    /// Bytes of paths and contents.
-    #[getter]
-    fn nbytes(&self) -> usize {
-        self.0.iter().map(|(path, content)| path.len() + content.len()).sum()
-    }
-}
-
-impl Changes {
-    fn of(changes: sandbox::Changes) -> Option<Self> {
-        (!changes.is_empty()).then_some(Self(changes))
     }
 }
 
