@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import json
 import os
 import pickle
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -442,6 +444,29 @@ def test_kept_outcomes_are_not_used() -> None:
     assert [sandbox.run("tick()").value for _ in range(3)] == [0, 1, 2]
     assert [outcome.value for outcome in sandbox.run_batch(["tick()"])] == [3]
     assert asyncio.run(sandbox.arun("tick()")).value == 4
+
+
+def test_calls_that_no_thread_took_are_forgotten() -> None:
+    free = threading.Event()
+    waiting = HostFunctions({"wait": free.wait}, timeout_ms=10)
+    try:
+        tried = "for _ in range({}):\n    try: wait(60)\n    except TimeoutError: pass"
+        assert Sandbox(functions=waiting, limits=Limits(timeout_ms=30_000)).run(tried.format(80)).ok  # all threads
+
+        def never() -> None:
+            raise AssertionError
+
+        gone = weakref.ref(never)
+        sandbox = Sandbox(functions=HostFunctions({"never": never}, timeout_ms=10))
+        assert "no answer within 10 ms" in str(sandbox.run("never()").fault)
+        del sandbox, never
+        deadline = time.monotonic() + 2
+        while gone() is not None and time.monotonic() < deadline:
+            Sandbox().run("1")  # what was dropped without the GIL goes now
+            gc.collect()
+        assert gone() is None
+    finally:
+        free.set()
 
 
 # Sessions.

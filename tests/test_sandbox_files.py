@@ -6,7 +6,7 @@ import asyncio
 import os
 import pickle
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -433,6 +433,26 @@ def test_a_fork_copies_no_file() -> None:
         for branch in branches:
             assert value(branch.run("open('small', 'a').write('y')\nlen(open('big', 'rb').read(10))")) == 10
         assert _resident_kb() - before < 200_000  # 20 copies would be a gigabyte
+
+
+def test_a_session_s_own_function_cannot_use_its_files() -> None:
+    uses: dict[str, Callable[[Any], Any]] = {
+        "read": lambda files: files["x"].decode(),
+        "write": lambda files: files.update(x=b"2"),
+        "remove": lambda files: files.pop("x"),
+        "list": list,
+        "count": len,
+        "has": lambda files: "x" in files,
+    }
+    sandbox = Sandbox(functions={"use": lambda how: uses[how](files)}, limits=Limits(timeout_ms=3_000))
+    with sandbox.session() as session:
+        files = session.files
+        files["x"] = b"1"
+        for how in uses:
+            outcome = session.run(f"use({how!r})")
+            assert outcome.fault is not None
+            assert "SandboxError: this session is in the midst of a step" in outcome.fault.message
+        assert dict(files) == {"x": b"1"}
 
 
 def test_a_closed_session_has_no_files(sandbox: Sandbox) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mentor import Limits, Outcome, Sandbox
+from mentor import Limits, Outcome, Sandbox, Session
+from mentor.errors import SandboxError
 
 SMALL = Limits(output_kb=4, timeout_ms=2_000)
 
@@ -139,6 +142,76 @@ def test_a_listener_that_raises_at_the_very_end() -> None:
     for how in ("run", "session", "start"):
         with pytest.raises(ValueError, match="late"):
             run("print('x')", listen, how=how)
+
+
+USES: dict[str, Callable[[Session], object]] = {
+    "run": lambda session: session.run("1"),
+    "call": lambda session: session.call("f", {}),
+    "files": lambda session: len(session.files),
+    "ended": lambda session: session.ended,
+    "save": Session.save,
+    "fork": lambda session: session.fork(1),
+    "rebuild": Session.rebuild,
+    "close": Session.close,
+}
+
+
+def aside(work: Callable[[], None]) -> None:
+    """Does it on a thread that may get stuck."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive(), "stuck"
+
+
+@pytest.mark.parametrize("functions", [None, {"add": int.__add__}])
+@pytest.mark.parametrize("use", USES)
+def test_a_listener_cannot_use_its_own_session(use: str, functions: dict[str, Any] | None) -> None:
+    session = Sandbox(functions=functions).session()
+    raised: list[Exception] = []
+
+    def listen(stream: str, text: str) -> None:
+        try:
+            USES[use](session)
+        except SandboxError as error:
+            raised.append(error)
+
+    def work() -> None:
+        outcome = session.run("print('a')\nfor _ in range(500_000): pass\n2", on_output=listen)
+        assert (outcome.value, outcome.stdout) == (2, "a\n")
+
+    aside(work)
+    assert "this session is in the midst of a step" in str(raised[0])
+    assert session.run("3").value == 3
+
+
+def test_a_listener_cannot_use_its_own_session_by_a_function_of_another() -> None:
+    session = Sandbox().session()
+    other = Sandbox(functions={"again": lambda: session.run("1").value}, limits=Limits(timeout_ms=3_000)).session()
+    outcomes: list[Outcome] = []
+    aside(lambda: void(session.run("print('a')", on_output=lambda *_: outcomes.append(other.run("again()")))))
+    assert "SandboxError: this session is in the midst of a step" in str(outcomes[0].fault)
+
+
+def test_what_a_listener_leaves_to_later_may_use_its_session() -> None:
+    session = Sandbox().session()
+    values: list[Any] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        session.run("x = 2\nprint(x)", on_output=lambda *_: void(loop.call_soon(use)))
+        assert values == []
+        await asyncio.sleep(0)
+
+    def use() -> None:
+        values.append(session.run("x").value)
+
+    asyncio.run(main())
+    assert values == [2]
+
+
+def void(_: object) -> None:
+    """Nothing."""
 
 
 def test_an_environment_is_heard_only_where_it_fails() -> None:

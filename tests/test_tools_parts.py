@@ -165,6 +165,28 @@ def test_host_functions_run_here() -> None:
     assert outcome.wall_ms >= 0
 
 
+async def cancelled(why: str = "") -> None:
+    """Give up.
+
+    Args:
+        why: Why.
+    """
+    raise asyncio.CancelledError(*[why] * bool(why))
+
+
+def test_a_host_function_that_is_cancelled_is_a_fault() -> None:
+    tools = ToolSet.from_host([cancelled])
+
+    async def inside() -> Any:
+        return tools.call("cancelled", {"why": "no time"})
+
+    for outcome, says in ((tools.call("cancelled", {}), ""), (asyncio.run(inside()), ": no time")):
+        fault = outcome.fault
+        assert fault is not None
+        assert (fault.kind, fault.type_name) == ("exception", "CancelledError")
+        assert fault.message == "CancelledError: the call was cancelled" + says
+
+
 @pytest.mark.train
 def test_transformers_sees_the_same_schemas_of_host_functions() -> None:
     from transformers.utils import get_json_schema

@@ -6,6 +6,7 @@
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,9 +19,20 @@ const IDLE: Duration = Duration::from_secs(10);
 type Job = Box<dyn FnOnce(Python<'_>) -> PyResult<Option<Work>> + Send>;
 type Work = (Py<PyAny>, Py<PyTuple>);
 
+/// What a job is withdrawn by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ticket(u64);
+
+impl Ticket {
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 #[derive(Default)]
 struct Queue {
-    jobs: VecDeque<Job>,
+    jobs: VecDeque<(Ticket, Job)>,
     threads: usize,
     idle: usize,
 }
@@ -38,9 +50,14 @@ pub(super) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// Has something called soon, on a thread of this process. Needs no GIL, and waits for nothing.
 pub(super) fn submit(job: impl FnOnce(Python<'_>) -> PyResult<Option<Work>> + Send + 'static) {
+    submit_as(Ticket::new(), job);
+}
+
+/// `submit`, under a new ticket.
+pub(super) fn submit_as(ticket: Ticket, job: impl FnOnce(Python<'_>) -> PyResult<Option<Work>> + Send + 'static) {
     let pool = Pool::get();
     let mut queue = pool.lock();
-    queue.jobs.push_back(Box::new(job));
+    queue.jobs.push_back((ticket, Box::new(job)));
     if queue.jobs.len() <= queue.idle {
         drop(queue);
         pool.work.notify_one();
@@ -64,6 +81,17 @@ pub(super) fn submit(job: impl FnOnce(Python<'_>) -> PyResult<Option<Work>> + Se
             pool.lock().threads -= 1;
         }
     }
+}
+
+/// Forgets a job that no thread has begun with, and all that it holds: while every thread is stuck, jobs would pile up.
+pub(super) fn withdraw(ticket: Ticket) {
+    let pool = Pool::get();
+    let mut queue = pool.lock();
+    let place = queue.jobs.iter().position(|(other, _)| *other == ticket);
+    let job = place.and_then(|place| queue.jobs.remove(place));
+    drop(queue);
+    // What it holds may do anything as it goes, but not under the lock.
+    drop(job);
 }
 
 /// Waits for work: a callable and its arguments. None when there was none for a while, and the thread is to end.
@@ -105,7 +133,7 @@ impl Pool {
     fn take(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
-            if let Some(job) = queue.jobs.pop_front() {
+            if let Some((_, job)) = queue.jobs.pop_front() {
                 return Some(job);
             }
             queue.idle += 1;

@@ -52,7 +52,9 @@ struct PyFunctions(Arc<Py<PyAny>>);
 impl Functions for PyFunctions {
     fn begin(&self, name: &str, arguments: String, reply: Reply) {
         let (answer, name) = (Arc::clone(&self.0), name.to_owned());
-        pool::submit(move |py| {
+        let ticket = pool::Ticket::new();
+        reply.when_abandoned(move || pool::withdraw(ticket));
+        pool::submit_as(ticket, move |py| {
             if reply.is_abandoned() {
                 return Ok(None);
             }

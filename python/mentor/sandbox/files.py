@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,32 +148,33 @@ class SessionFiles(MutableMapping[str, bytes]):
         {'in.txt': b'6 7', 'out.txt': b'67'}
     """
 
-    __slots__ = ("_core",)
+    __slots__ = ("_session",)
 
-    def __init__(self, core: _core.Session) -> None:
-        self._core = core
+    def __init__(self, session: Callable[[], _core.Session]) -> None:
+        # Asked at each access, as it refuses some: those of whom its own step waits for.
+        self._session = session
 
     def __getitem__(self, path: str) -> bytes:
-        content = self._core.read_file(path) if _is_path(path) else None
+        content = self._session().read_file(path) if _is_path(path) else None
         if content is None:
             raise KeyError(path)
         return content
 
     def __setitem__(self, path: str, content: bytes | str) -> None:
-        self._core.write_file(as_path(path), as_content(path, content))
+        self._session().write_file(as_path(path), as_content(path, content))
 
     def __delitem__(self, path: str) -> None:
-        if not (_is_path(path) and self._core.remove_file(path)):
+        if not (_is_path(path) and self._session().remove_file(path)):
             raise KeyError(path)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._core.file_paths())
+        return iter(self._session().file_paths())
 
     def __len__(self) -> int:
-        return len(self._core.file_paths())
+        return len(self._session().file_paths())
 
     def __contains__(self, path: object) -> bool:
-        return isinstance(path, str) and _is_path(path) and self._core.read_file(path) is not None
+        return isinstance(path, str) and _is_path(path) and self._session().read_file(path) is not None
 
     def __repr__(self) -> str:
         return f"<files of a session: {', '.join(self) or 'none'}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import contextvars
 import inspect
 import json
@@ -13,19 +14,19 @@ import pickle
 import sys
 import threading
 import unicodedata
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from mentor import _core
 from mentor.errors import InputError, SandboxError
 
-__all__ = ["HostFunctions", "answering", "as_functions", "refuse_within", "serve"]
+__all__ = ["HostFunctions", "answering", "as_functions", "refuse_within", "serve", "within"]
 
 _MESSAGE = 2_000
 _Function: TypeAlias = "Callable[..., Any]"
 _Table: TypeAlias = "Mapping[str, _Function]"
-# Sessions whose steps wait for the function that runs here.
-_within: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("mentor_within", default=())
+# Sessions whose steps wait for what runs here, each in a collection of its own, which may be emptied later.
+_within: contextvars.ContextVar[tuple[Collection[int], ...]] = contextvars.ContextVar("mentor_within", default=())
 _encode = json.JSONEncoder(allow_nan=False).encode
 _decode = json.JSONDecoder().decode
 _plain = frozenset((type(None), bool, int, float, str, list, dict, tuple))
@@ -143,7 +144,7 @@ class _Answering:
         self._loop = loop
         self._context = contextvars.copy_context()
         if session is not None:
-            self._context.run(_within.set, (*_within.get(), session))
+            self._context.run(_within.set, (*_within.get(), (session,)))
 
     def __call__(self, name: str, arguments: str, reply: _core.Reply) -> None:
         try:
@@ -193,9 +194,24 @@ def answering(
     return _Answering(functions, loop, session)
 
 
+@contextlib.contextmanager
+def within(session: int | None) -> Iterator[None]:
+    """Around what a step of a session waits for on the caller's own thread."""
+    if session is None:
+        yield
+        return
+    steps = [session]
+    token = _within.set((*_within.get(), steps))
+    try:
+        yield
+    finally:
+        _within.reset(token)
+        steps.clear()  # tasks that were begun inside keep their copy of the context, and may use the session later
+
+
 def refuse_within(session: int) -> None:
-    """Refuses what a session's own host functions cannot ask of it, as its step waits for them."""
-    if session in _within.get():
+    """Refuses what a session's own host functions and listeners cannot ask of it, as its step waits for them."""
+    if any(session in sessions for sessions in _within.get()):
         raise SandboxError(
             "this session is in the midst of a step that waits for this function; use another session, or a fork of it "
             "made before"

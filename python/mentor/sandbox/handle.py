@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from mentor import _core
+from mentor.sandbox.functions import within
 from mentor.sandbox.outcome import Outcome, read_outcome
 
 __all__ = ["OnOutput", "Run", "as_listener", "begin", "listening"]
@@ -119,13 +120,14 @@ def _hear(texts: list[tuple[str, str]], listener: OnOutput) -> None:
         listener(stream, text)
 
 
-def listening(listener: OnOutput) -> tuple[_core.Inbox, Callable[[], None]]:
-    """A box for output, and what is called on the caller's own thread to hear what is in it."""
+def listening(listener: OnOutput, session: int | None = None) -> tuple[_core.Inbox, Callable[[], None]]:
+    """A box for output of a step, and what is called on the caller's own thread to hear what is in it."""
     inbox = _core.Inbox(None)
 
     def pump() -> None:
         if (texts := inbox.take()) is not None:
-            _hear(texts, listener)
+            with within(session):
+                _hear(texts, listener)
 
     return inbox, pump
 

@@ -45,18 +45,21 @@ class Session:
     Each `run` gets the whole limits again. A program that was stopped from outside (``timeout``, ``out_of_fuel``,
     ``trap``) takes its instance along: later runs give a fault of kind ``trap`` that says so, until `rebuild` goes
     back. Runs from several threads take turns. Host functions of its sandbox are there in each step, also of forks; a
-    function cannot use the session whose step waits for it.
+    function, or `on_output`, cannot use the session whose step waits for it: that is a `SandboxError`.
     """
 
     def __init__(self, core: _core.Session, functions: HostFunctions | None = None) -> None:
         self._home = core
         self._functions = functions
 
+    def _free(self) -> _core.Session:
+        """What runs it, for all but who its own step waits for."""
+        refuse_within(id(self._home))
+        return self._home
+
     @property
     def _core(self) -> _core.Session:
-        if self._functions is not None:
-            refuse_within(id(self._home))
-        return self._home
+        return self._free()
 
     def run(
         self,
@@ -195,7 +198,7 @@ class Session:
             InputError: A path that is set is absolute, has ``..``, empty parts or backslashes, or is that of a folder.
             SandboxError: As in `run`, at each access.
         """
-        return SessionFiles(self._core)
+        return SessionFiles(self._free)
 
     @property
     def ended(self) -> FaultKind | None:

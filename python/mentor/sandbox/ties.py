@@ -44,5 +44,5 @@ def tie(
     answer = None if functions is None or calls is not None else answering(functions, loop, session)
     hear = None
     if listener is not None:
-        inbox, hear = listening(listener)
+        inbox, hear = listening(listener, session)
     return answer, calls, inbox, hear

@@ -58,11 +58,14 @@ class HostPart(Part):
         value, fault = None, None
         try:
             value, fault = self._read(_result(self._functions[name](**json.loads(arguments))))
-        except Exception as error:  # noqa: BLE001
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001
             # The model reads the message; the traceback has the host's paths and is for the log.
             _log.debug("tool %s failed", name, exc_info=True)
             kind = type(error).__name__
             text = _cut(error)
+            if isinstance(error, asyncio.CancelledError):
+                # Not the caller's wish, whom nothing can cancel here: the coroutine's own, mostly without a word.
+                text = f"the call was cancelled: {text}" if text else "the call was cancelled"
             fault = Fault("exception", f"{kind}: {text}" if text else kind, "", kind)
         return Outcome(value=value, fault=fault, wall_ms=(time.perf_counter() - began) * 1e3, reproducible=False)
 
@@ -117,12 +120,12 @@ def _result(value: Any) -> Any:
 
 def _run_beside(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Runs it on a thread of its own, as this one has a running loop."""
-    found: list[Any] = []
+    found: list[tuple[Any, BaseException | None]] = []
 
     def run() -> None:
         try:
             found.append((asyncio.run(coroutine), None))
-        except Exception as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001 - it is raised on the caller's thread
             found.append((None, error))
 
     thread = threading.Thread(target=run, name="mentor-tools")
