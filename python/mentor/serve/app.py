@@ -8,7 +8,7 @@ import multiprocessing
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from mentor import __version__
@@ -17,7 +17,7 @@ from mentor.serve.execute import execute
 from mentor.serve.fields import BadRequest, read_object
 from mentor.serve.guests import Guests
 from mentor.serve.metrics import Metrics
-from mentor.serve.protocol import ON_CLOSE
+from mentor.serve.protocol import ON_CLOSE, WHEN_WRITTEN
 from mentor.serve.reply import Reply, busy, failure, json_reply
 from mentor.serve.run_code import run_code
 from mentor.serve.settings import Settings, is_loopback
@@ -32,7 +32,7 @@ _RUNS: Mapping[str, Callable[[Guests, Mapping[str, Any]], Awaitable[Reply]]] = {
     "/run_code": run_code,
 }
 _PAGES = ("/healthz", "/metrics")
-_BODIES = 256 << 20  # bytes of bodies that a process holds at once
+_BODIES = 256 << 20  # bytes of requests and of answers to be written that a process holds at once
 
 
 class App:
@@ -61,11 +61,25 @@ class App:
         if reply is None:
             self._counted.gone.inc()
             return
-        headers = [*reply.headers, (b"content-length", b"%d" % len(reply.body))]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+        if path in _RUNS and reply.status == 200 and self._held + len(reply.body) > _BODIES:
+            reply = busy("the server holds as many large answers as it can; try again")
+        await self._send(reply, scope, send)
         route = path if path in _RUNS or path in _PAGES else "other"
         self._counted.count(route, reply.status, time.perf_counter() - started, reply.fault)
+
+    async def _send(self, reply: Reply, scope: _Scope, send: _Send) -> None:
+        """Sends a response, which counts as held until the client read it or is gone."""
+        size = len(reply.body)
+        headers = [*reply.headers, (b"content-length", b"%d" % size)]
+        self._held += size
+        try:
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else reply.body})
+        finally:
+            scope.get(WHEN_WRITTEN, _at_once)(partial(self._release, size))
+
+    def _release(self, size: int) -> None:
+        self._held -= size
 
     @property
     def _counted(self) -> Metrics:
@@ -113,13 +127,18 @@ class App:
         if headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != b"application/json":
             return failure(415, "the content type must be application/json", field="content-type")
         body = bytearray()
+        held = 0
         try:
             refused = await self._read(body, headers, receive)
             if refused is not None:
                 return refused
             if self._running >= self.settings.max_running:
                 return busy(f"{self._running} requests are under way, the most at once; try again")
-            return await self._watched(run(self._guests, read_object(body)), scope)
+            answer = run(self._guests, read_object(body))
+            # The fields that are used stay as long as the run, and count as what they came in; the rest need not.
+            held = len(body)
+            body.clear()
+            return await self._watched(answer, scope)
         except _Gone:
             return None
         except BadRequest as error:
@@ -127,7 +146,7 @@ class App:
         except SandboxError as error:
             return failure(500, f"the sandbox failed: {error}")
         finally:
-            self._held -= len(body)
+            self._held -= held + len(body)
 
     async def _read(self, body: bytearray, headers: Mapping[bytes, bytes], receive: _Receive) -> Reply | None:
         """Reads the body, or says why not. That it arrives in time is the protocol's matter."""
@@ -195,6 +214,10 @@ class App:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.settings,)
+
+
+def _at_once(call: Callable[[], None]) -> None:
+    call()
 
 
 class _Gone(Exception):

@@ -33,6 +33,7 @@ async def execute(guests: Guests, body: Mapping[str, Any]) -> Reply:
     """
     env, call = text(body, "env"), text(body, "call")
     sandbox = guests.sandbox(milliseconds(body, "timeout", _TIMEOUT_MS))
+    del body  # parsed JSON can be many times its text; nobody else holds it while the program runs
     loaded = await guests.load(sandbox, env)
     if loaded.fault is not None:
         return _reply(loaded.stdout, None, loaded.fault)

@@ -12,6 +12,8 @@ import orjson
 
 __all__ = ["BadRequest", "base64_files", "milliseconds", "names", "read_object", "text", "whole"]
 
+_FILES = 4_096  # of a request
+
 
 class BadRequest(Exception):
     """A request that cannot be answered; becomes the response with status 400.
@@ -82,12 +84,14 @@ def names(body: Mapping[str, Any], name: str) -> list[str]:
 
 
 def base64_files(body: Mapping[str, Any], name: str) -> dict[str, bytes]:
-    """Contents by path, sent as base64; those that are null are left out."""
+    """Contents by path, at most 4,096, sent as base64; those that are null are left out."""
     value = body.get(name)
     if value is None:
         return {}
     if not isinstance(value, dict):
         raise _wrong(name, "an object of base64 by path", value)
+    if len(value) > _FILES:
+        raise BadRequest(f"{name} must be at most {_FILES} files, not {len(value)}", name)
     files = {}
     for path, content in value.items():
         where = f"{name}[{path[:200]!r}]"

@@ -11,6 +11,7 @@ from mentor.serve.settings import Settings
 __all__ = ["Guests"]
 
 _PRINTED = 16 << 20  # bytes of environments, of which it is known what they print
+_ENTRY = 300  # bytes of one of them beside its text
 _LEAST_MB = 48
 
 
@@ -49,8 +50,13 @@ class Guests:
         outcome = await sandbox.arun(env, filename="<env>")
         if outcome.ok and outcome.reproducible and env not in self._printed:
             self._printed[env] = outcome.stdout
-            self._bytes += len(env) + len(outcome.stdout)
+            self._bytes += _size(env, outcome.stdout)
             while self._bytes > _PRINTED:
                 old, text = self._printed.popitem(last=False)
-                self._bytes -= len(old) + len(text)
+                self._bytes -= _size(old, text)
         return outcome
+
+
+def _size(*texts: str) -> int:
+    """Bytes that an entry can take: up to 4 for a character, and up to 4 where it was also read as UTF-8."""
+    return _ENTRY + sum(len(text) if text.isascii() else 8 * len(text) for text in texts)

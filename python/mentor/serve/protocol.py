@@ -13,14 +13,15 @@ from uvicorn.server import ServerState
 
 from mentor.serve.settings import Settings
 
-__all__ = ["ON_CLOSE", "Connection"]
+__all__ = ["ON_CLOSE", "WHEN_WRITTEN", "Connection"]
 
 ON_CLOSE = "mentor.on_close"  # in a request's scope: what to call when its connection is lost
+WHEN_WRITTEN = "mentor.when_written"  # takes what to call when what was sent is no longer held here
 _HEAD = 32 << 10  # bytes of a request's line and headers
 
 
 class Connection(HttpToolsProtocol):
-    """One connection. The application's settings bound its head, its time to arrive, and the number of connections."""
+    """One connection. Settings bound the head, the time to arrive and to be read, and the number of connections."""
 
     def __init__(
         self,
@@ -35,6 +36,9 @@ class Connection(HttpToolsProtocol):
         self._arrival = settings.arrival_ms / 1_000
         self._on_close: set[Callable[[], None]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        self._unwritten: list[Callable[[], None]] = []
+        self._lost = False
         self._arriving = True  # a request is expected, or has not arrived whole
         self._in_head = False
         self._head = 0
@@ -49,8 +53,11 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection ended; whoever works for it is told."""
+        self._lost = True
         self._stop_timer()
+        self._stop_unread()
         super().connection_lost(exc)
+        self._tell_written()
         for call in list(self._on_close):
             call()
 
@@ -74,6 +81,7 @@ class Connection(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         cast("dict[str, Any]", self.scope)[ON_CLOSE] = self._on_close
+        cast("dict[str, Any]", self.scope)[WHEN_WRITTEN] = self._when_written
         self._arriving = self._in_head = True
         self._head = 0
 
@@ -88,15 +96,57 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is written; a client that does not read it has so long to begin with it."""
+        """An answer is written; a client has so long to read it."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._stop_timer()
-            self._timer = self.loop.call_later(self._arrival, self.transport.abort)
+        self._expect_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP."""
+        super().send_400_response(msg)
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        """The client read nearly all of what waited for it."""
+        super().resume_writing()
+        self._tell_written()
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing came for a while. What the client has not read by now it never will."""
         self.transport.abort()
+
+    def _when_written(self, call: Callable[[], None]) -> None:
+        """Calls back when next to nothing of what was sent is held here: at once, where the kernel took it."""
+        if self._lost or not self.flow.write_paused:
+            call()
+        else:
+            self._unwritten.append(call)
+
+    def _tell_written(self) -> None:
+        calls, self._unwritten = self._unwritten, []
+        for call in calls:
+            call()
+
+    def _expect_reading(self) -> None:
+        # The loop hands what was written to the kernel at the end of its turn: usually nothing is left by the next one.
+        self.loop.call_soon(self._start_unread)
+
+    def _start_unread(self) -> None:
+        # Each answer has its own time: the next one does not begin before nearly all of the last one is read.
+        self._stop_unread()
+        if not self._lost and self.transport.get_write_buffer_size() > 0:
+            self._unread = self.loop.call_later(self._arrival, self._end_unread)
+
+    def _stop_unread(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def _end_unread(self) -> None:
+        self._unread = None
+        if self.transport.get_write_buffer_size() > 0:
+            self.transport.abort()
 
     def _start_timer(self) -> None:
         self._timer = self.loop.call_later(self._arrival, self._expire)
@@ -124,3 +174,4 @@ class Connection(HttpToolsProtocol):
             kind = b"content-type: application/json\r\nconnection: close\r\n"
             self.transport.write(STATUS_LINE[status] + kind + header + length + b"\r\n" + body)
         self.transport.close()
+        self._expect_reading()

@@ -49,6 +49,7 @@ async def run_code(guests: Guests, body: Mapping[str, Any]) -> Reply:
     sandbox = guests.sandbox(
         milliseconds(body, "run_timeout", _TIMEOUT_MS), min(whole(body, "memory_limit_MB", -1), 2**31)
     )
+    del body  # parsed JSON can be many times its text; nobody else holds it while the program runs
     try:
         outcome = await sandbox.arun(code, with_stdin(stdin), filename="main.py", files=files)
     except InputError as error:  # a path

@@ -32,7 +32,7 @@ class Settings:
         max_running: Requests under way at once; the next one gets 503.
         max_connections: Open connections; the next one gets 503.
         max_wait_ms: Longest time from a request's arrival to its answer, waiting for a core included; then 503.
-        arrival_ms: Time within which a request must have arrived whole; then 408.
+        arrival_ms: Time within which a request must have arrived whole, else 408, and its answer been read.
         idle_ms: How long a connection without a request is kept.
         grace_ms: How long a server that was asked to stop waits for what runs.
         access_log: Whether each request is logged to stdout.
