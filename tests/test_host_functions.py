@@ -385,6 +385,15 @@ def test_a_replay_is_the_same_run(env: str | None, isolation: str) -> None:
     assert sandbox.run(PROGRAM, env).value != live.value
 
 
+def test_a_refused_result_is_refused_in_the_same_words_when_repeated() -> None:
+    texts = iter(["x" * 960, "y" * 900])
+    sandbox = Sandbox(functions=HostFunctions({"f": lambda: next(texts)}, max_kb=1))
+    code = "f()\ntry: f()\nexcept RuntimeError as error: said = str(error)\nsaid"
+    live = sandbox.run(code)
+    assert "max_kb" in live.value
+    assert sandbox.run(code, replay=live.calls).value == live.value
+
+
 def test_a_replay_in_every_way_to_run() -> None:
     sandbox = granting(add, limits=METERED)
     env = "def f(x): return add(x)"

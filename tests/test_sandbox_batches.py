@@ -356,3 +356,12 @@ def test_lines_of_json_as_programs(sandbox: Sandbox) -> None:
     lines = [json.dumps({"code": f"{n} + 1"}) for n in range(5)]
     outcomes = sandbox.run_batch(json.loads(line)["code"] for line in lines)
     assert [outcome.value for outcome in outcomes] == [1, 2, 3, 4, 5]
+
+
+def test_values_nested_deeply_are_given_with_a_cache_too() -> None:
+    code = "x = []\nfor _ in range(700): x = [x]\nx"
+    plain = Sandbox().run(code)
+    assert plain.ok
+    cached = Sandbox(cache_mb=1)
+    assert [cached.run(code).value for _ in range(2)] == [plain.value] * 2
+    assert [outcome.value for outcome in cached.run_batch([code, code])] == [plain.value] * 2

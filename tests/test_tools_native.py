@@ -114,6 +114,7 @@ def test_plain_calls_are_answered_on_the_host() -> None:
         ("multiply", {"a": 1e308, "b": 10}),
         ("sum_numbers", {"numbers": [0.1, 0.2]}),
         ("round_number", {"x": 1, "digits": 10**9}),
+        ("round_number", {"x": 1.7976931348623157e308, "digits": -293}),
         ("other", {}),
     ],
 )
@@ -131,3 +132,6 @@ def test_tool_sets_take_the_quick_way_and_the_guests_errors() -> None:
         assert session.call("power", {"base": 2, "exponent": 0.5}).value == 2**0.5
         assert session.call("multiply", {"a": 6, "b": 7}).value == 42
     assert tools.call("power", {"base": 10, "exponent": 10**9}).fault is not None
+    fault = tools.call("round_number", {"x": 1.7976931348623157e308, "digits": -293}).fault
+    assert fault is not None
+    assert fault.type_name == "OverflowError"

@@ -100,6 +100,8 @@ impl Calls {
     /// Takes an answer to what the guest sees.
     fn settle(&mut self, name: String, arguments: String, answer: Answer) -> (bool, String) {
         let answer = match answer {
+            // What is repeated was checked when it was recorded.
+            answer if self.ties.replay.is_some() => answer,
             Ok(text) | Err(text) if text.len() > self.bytes_left => Err(self.too_large(&name, text.len(), "results")),
             answer => answer,
         };

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
+import json
 import threading
 from collections import OrderedDict
 from dataclasses import replace
@@ -41,7 +41,10 @@ class OutcomeCache:
                 return None
             self._known.move_to_end(key)
             outcome = self._known[key][0]
-        return copied(outcome)
+        try:
+            return copied(outcome)
+        except RecursionError:  # deep in the caller's stack
+            return None
 
     def put(self, key: bytes, outcome: Outcome) -> None:
         """Keep an outcome, if it would be the same again."""
@@ -49,7 +52,10 @@ class OutcomeCache:
         size = 1024 + len(outcome.stdout) + len(outcome.stderr) + 2 * len(value) + files_size(outcome.files)
         if not outcome.reproducible or size > self.limit:
             return
-        kept = copied(outcome)
+        try:
+            kept = copied(outcome)
+        except RecursionError:  # a value too deep to be copied
+            return
         with self._lock:
             self._size += size - self._known.pop(key, (None, 0))[1]
             self._known[key] = (kept, size)
@@ -58,5 +64,10 @@ class OutcomeCache:
 
 
 def copied(outcome: Outcome) -> Outcome:
-    """The same with a value of its own, which its caller may change."""
-    return replace(outcome, value=copy.deepcopy(outcome.value))
+    """The same with a value of its own, which its caller may change.
+
+    Raises:
+        RecursionError: The value is nested almost as deep as values can be read at all.
+    """
+    # Not `copy.deepcopy`, which takes several frames per level.
+    return replace(outcome, value=json.loads(json.dumps(outcome.value)))

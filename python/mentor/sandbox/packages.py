@@ -72,14 +72,18 @@ def _installed(requirements: Sequence[str]) -> list[metadata.Distribution]:
     except ImportError as error:
         raise BuildError("building a guest needs more packages: pip install 'mentor-rs[guest]'") from error
     found: dict[str, metadata.Distribution] = {}
-    todo = list(requirements)
+    extras: dict[str, set[str]] = {}
+    # With the extras of who wants it; what is asked for itself has no marker of an extra.
+    todo: list[tuple[str, set[str]]] = [(text, set()) for text in requirements]
     while todo:
-        text = todo.pop()
+        text, wanted = todo.pop()
         try:
             requirement = Requirement(text)
         except InvalidRequirement as error:
             raise InputError(f"{text!r} is no requirement: {error}") from error
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+        if requirement.marker is not None and not any(
+            requirement.marker.evaluate({"extra": extra}) for extra in wanted | {""}
+        ):
             continue
         try:
             distribution = metadata.distribution(requirement.name)
@@ -88,9 +92,11 @@ def _installed(requirements: Sequence[str]) -> list[metadata.Distribution]:
         if requirement.specifier and not requirement.specifier.contains(distribution.version, prereleases=True):
             return []
         name = distribution.name.lower()
-        if name not in found:
-            found[name] = distribution
-            todo += distribution.requires or []
+        if name in found and requirement.extras <= extras[name]:
+            continue
+        found[name] = distribution
+        extras.setdefault(name, set()).update(requirement.extras)
+        todo += [(text, extras[name]) for text in distribution.requires or []]
     return list(found.values())
 
 

@@ -541,7 +541,7 @@ class Sandbox:
                 known[key] = outcome
         # Whoever changes the value of one does not change that of another.
         again = Counter(keys)
-        return [known[key] if again[key] == 1 else copied(known[key]) for key in keys]
+        return [known[key] if again[key] == 1 else _apart(known[key]) for key in keys]
 
     async def _later(
         self,
@@ -572,6 +572,13 @@ class Sandbox:
 
     def __repr__(self) -> str:
         return f"Sandbox(limits={self._limits}, seed={self._seed})"
+
+
+def _apart(outcome: Outcome) -> Outcome:
+    try:
+        return copied(outcome)
+    except RecursionError:
+        return outcome
 
 
 def _rebuild(

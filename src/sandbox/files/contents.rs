@@ -4,6 +4,9 @@ use super::{Code, Content, Id, Kind, ROOT, Result, Stat, Terms, Time, Tree, writ
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// Room that a small file may keep, bytes.
+const SPARE: usize = 512;
+
 impl Tree {
     /// A file's content.
     pub fn content(&self, id: Id) -> Result<&Content> {
@@ -24,6 +27,10 @@ impl Tree {
         } else {
             let content = Arc::make_mut(content);
             content.resize(len, 0);
+            // What was cut off must not stay: it counts against no limit.
+            if content.capacity() > 2 * len + SPARE {
+                content.shrink_to_fit();
+            }
             change(content);
         }
         (node.times.written, node.times.changed) = (now, now);
@@ -136,6 +143,6 @@ impl Tree {
 
     /// Bytes that it takes in the host, about.
     pub fn bytes(&self) -> usize {
-        self.nodes.values().map(|node| node.len() + 256).sum()
+        self.nodes.values().map(|node| node.held() + 256).sum()
     }
 }

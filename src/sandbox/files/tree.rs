@@ -78,6 +78,14 @@ impl Node {
         }
     }
 
+    /// Memory of its content.
+    pub(super) fn held(&self) -> usize {
+        match &self.kind {
+            Kind::File(content) => content.capacity(),
+            Kind::Folder(_) => 0,
+        }
+    }
+
     /// What a program pays for it, if it has a name of so many bytes.
     fn cost(&self, name: usize) -> usize {
         match self.given {
@@ -268,9 +276,27 @@ impl Tree {
         }
     }
 
+    /// Bytes of the path of a folder, with a slash after each name.
+    fn prefix(&self, mut folder: Id) -> Result<usize> {
+        let mut len = 0;
+        while folder != ROOT {
+            let above = self.above(folder)?;
+            let name = self.entries(above)?.iter().find(|(_, child)| **child == folder).ok_or(Code::NoEntry)?.0;
+            len += name.len() + 1;
+            folder = above;
+        }
+        Ok(len)
+    }
+
+    /// Bytes of the longest path below, with a slash before each name. No deeper than `MOST_DEPTH`.
+    fn longest_below(&self, id: Id) -> usize {
+        let entries = self.entries(id).into_iter().flatten();
+        entries.map(|(name, &child)| 1 + name.len() + self.longest_below(child)).max().unwrap_or(0)
+    }
+
     fn make(&mut self, folder: Id, name: &str, kind: Kind, terms: Terms) -> Result<Id> {
         writable(terms)?;
-        if self.depth(folder)? + 1 > MOST_DEPTH {
+        if self.depth(folder)? + 1 > MOST_DEPTH || self.prefix(folder)? + name.len() > MOST_PATH {
             return Err(Code::NameTooLong);
         }
         let host = terms.room == usize::MAX;
@@ -368,7 +394,9 @@ impl Tree {
             }
         }
         writable(terms)?;
-        if self.depth(target.folder)? + self.height(id) > MOST_DEPTH {
+        if self.depth(target.folder)? + self.height(id) > MOST_DEPTH
+            || self.prefix(target.folder)? + new_name.len() + self.longest_below(id) > MOST_PATH
+        {
             return Err(Code::NameTooLong);
         }
         let name = |id: Id, name: &str| self.node(id).map_or(0, |node| node.cost(name.len()) - node.cost(0));

@@ -126,3 +126,38 @@ fn what_the_host_put_costs_nothing_and_its_growth_does() {
     assert_eq!(tree.cost, 0);
     tree.check();
 }
+
+#[test]
+fn what_is_cut_off_a_file_takes_no_memory() {
+    let terms = Terms { room: 1 << 20, now: None };
+    let mut tree = Tree::default();
+    let how = Opening { create: true, write: true, ..Opening::default() };
+    for number in 0..100 {
+        let id = tree.open(ROOT, &format!("{number}"), how, terms).unwrap();
+        tree.resize(id, 1 << 19, terms).unwrap();
+        assert!(tree.bytes() >= 1 << 19);
+        tree.resize(id, 1, terms).unwrap();
+    }
+    assert!(tree.bytes() < 100_000, "{}", tree.bytes());
+    tree.check();
+}
+
+#[test]
+fn whole_paths_have_a_bound_also_by_renaming() {
+    let terms = Terms { room: 1 << 20, now: None };
+    let name = "n".repeat(MOST_NAME);
+    let mut tree = Tree::default();
+    let mut at = ROOT;
+    let mut len = 0;
+    while len + 1 + name.len() <= MOST_PATH {
+        at = tree.make_folder(at, &name, terms).unwrap();
+        len += name.len() + 1;
+    }
+    assert_eq!(tree.make_folder(at, &name, terms), Err(Code::NameTooLong));
+    tree.make_folder(ROOT, "top", terms).unwrap();
+    tree.make_folder(ROOT, &format!("top/{}", "m".repeat(MOST_NAME)), terms).unwrap();
+    let below = format!("top/{}/x", "m".repeat(MOST_NAME));
+    assert_eq!(tree.rename((ROOT, &name), (ROOT, &below), terms), Err(Code::NameTooLong));
+    tree.rename((ROOT, &name), (ROOT, "x"), terms).unwrap();
+    tree.check();
+}

@@ -194,7 +194,7 @@ fn ended(side: &Side, error: &wasmtime::Error, limits: &Limits) -> Fault {
         (Some(Stop::Timeout), _) => {
             Fault::new(FaultKind::Timeout, format!("stopped after {} ms (timeout_ms)", limits.timeout_ms))
         }
-        (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Trap, "cancelled by the host"),
+        (Some(Stop::Cancelled), _) => Fault::new(FaultKind::Cancelled, "cancelled by the host"),
         (Some(Stop::Exit | Stop::Differs), _) => Fault::new(FaultKind::Trap, cause()),
         (None, Some(Trap::OutOfFuel)) => out_of_fuel(limits),
         _ if side.host.truncated => output_limit(limits),
