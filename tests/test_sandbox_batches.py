@@ -336,10 +336,16 @@ print(sandbox.run("6 * 7").value, sandbox.stats()["dropped_differing"])
 """
 
 
+def heed_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("action", ["call", "call_batch", "stream", "arun", "env"])
 def test_ctrl_c_stops_what_runs(action: str) -> None:
     command = [sys.executable, "-c", INTERRUPTED, action]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # A shell's background job ignores the signal, and so would its children.
+    with subprocess.Popen(command, text=True, preexec_fn=heed_interrupts, **pipes) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.4)
