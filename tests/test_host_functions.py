@@ -560,21 +560,29 @@ def test_a_forked_child_has_threads_of_its_own() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_function_can_fork() -> None:
-    def fork() -> int:
-        child = os.fork()
-        if child == 0:
-            return 0  # comes back in the child, where nothing waits: the child ends
-        return os.waitpid(child, 0)[1]
-
-    sandbox = granting(fork)
-    assert value(sandbox.run("fork()")) == 0
-    assert value(sandbox.run("fork()")) == 0
-
-
 def python(script: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+
+
+FORKS = """
+import os, mentor
+
+def fork():
+    child = os.fork()
+    if child == 0:
+        return 0  # comes back in the child, where nothing waits: the child ends
+    return os.waitpid(child, 0)[1]
+
+sandbox = mentor.Sandbox(functions={"fork": fork})
+print([sandbox.run("fork()").value for _ in range(5)])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_function_can_fork() -> None:
+    """In a process that runs nothing else: what other threads of Python hold at a fork is not the sandbox's matter."""
+    done = python(FORKS)
+    assert (done.stdout, done.stderr) == ("[0, 0, 0, 0, 0]\n", ""), done
 
 
 @pytest.mark.parametrize("function", ["time.sleep", "asyncio.sleep", "threading.Event().wait"])

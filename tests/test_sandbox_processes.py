@@ -353,7 +353,7 @@ def test_no_cache_folder_is_needed(tmp_path: Path) -> None:
 
 def test_compiling_is_logged(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mentor.sandbox.sandbox._ready", set())
-    monkeypatch.setattr("mentor._core.sandbox_is_compiled", lambda metered: False)
+    monkeypatch.setattr("mentor._core.sandbox_is_compiled", lambda metered, path: False)
     with caplog.at_level(logging.WARNING, "mentor.sandbox"):
         assert mentor.Sandbox().run("1").ok
     assert caplog.messages == ["compiling the sandbox's guest, once; this takes some seconds"]

@@ -59,7 +59,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What a guest with packages must have beside its own memory, MB.
-const LEAST_FREE_MB: usize = 24;
+const LEAST_FREE_MB: usize = 32;
 
 /// Python source that runs before a program or a call, in the same namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
