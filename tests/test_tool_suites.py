@@ -207,6 +207,8 @@ def test_whatever_fits_the_schema_gets_a_value_or_a_message(suites: dict[str, To
             values = (
                 st.sampled_from(parameter["enum"])
                 if "enum" in parameter
+                else st.lists(NUMBERS, max_size=5)
+                if parameter.get("items") == {"type": "number"}
                 else BY_TYPE.get(parameter.get("type"), ANYTHING)
             )
             arguments[name] = data.draw(values, label=name)
