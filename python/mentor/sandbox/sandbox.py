@@ -567,8 +567,18 @@ class Sandbox:
         cache_mb = 0 if self._cache is None else self._cache.limit >> 20
         guest = None if self._guest is None else self._guest.name
         files = None if self._files is None else dict(self._files.items)
-        origin = (self._limits, self._seed, self._isolation, self._clock)
-        return _rebuild, (*origin, cache_mb, guest, self._functions, files)
+        made = partial(
+            Sandbox,
+            limits=self._limits,
+            seed=self._seed,
+            isolation=self._isolation,
+            clock=self._clock,
+            cache_mb=cache_mb,
+            guest=guest,
+            functions=self._functions,
+            files=files,
+        )
+        return made, ()
 
     def __repr__(self) -> str:
         return f"Sandbox(limits={self._limits}, seed={self._seed})"
@@ -579,28 +589,6 @@ def _apart(outcome: Outcome) -> Outcome:
         return copied(outcome)
     except RecursionError:
         return outcome
-
-
-def _rebuild(
-    limits: Limits,
-    seed: int,
-    isolation: str,
-    clock: int,
-    cache_mb: int,
-    guest: str | None,
-    functions: HostFunctions | None,
-    files: Mapping[str, bytes] | None,
-) -> Sandbox:
-    return Sandbox(
-        limits=limits,
-        seed=seed,
-        isolation=isolation,
-        clock=clock,
-        cache_mb=cache_mb,
-        guest=guest,
-        functions=functions,
-        files=files,
-    )
 
 
 def _put(queue: SimpleQueue[_Result], raw: Any, error: Any) -> None:

@@ -129,6 +129,10 @@ def power(base: float, exponent: float) -> float:
         base ** exponent
     """
     try:
+        # Longer whole numbers could not be sent, and some would take for ever.
+        whole = isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1
+        if whole and exponent * math.log10(abs(base)) >= 4_300:
+            raise OverflowError
         result: float | complex = base**exponent
     except OverflowError:
         raise OverflowError("the result is too large") from None
