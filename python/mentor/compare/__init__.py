@@ -1,0 +1,1 @@
+"""Methods side by side over seeds: tables, tests and figures from run folders."""

@@ -1,0 +1,1 @@
+"""References from a teacher: asked, executed, verified, the best kept."""
