@@ -2,5 +2,20 @@
 
 from mentor.suites.arithmetic import SPLITS, Split, Task, make_tasks, reference_for
 from mentor.suites.behaviours import BEHAVIOURS, Behaviour, demonstrate
+from mentor.suites.registry import SUITES, open_suite
+from mentor.suites.suite import Suite, execute
 
-__all__ = ["BEHAVIOURS", "SPLITS", "Behaviour", "Split", "Task", "demonstrate", "make_tasks", "reference_for"]
+__all__ = [
+    "BEHAVIOURS",
+    "SPLITS",
+    "SUITES",
+    "Behaviour",
+    "Split",
+    "Suite",
+    "Task",
+    "demonstrate",
+    "execute",
+    "make_tasks",
+    "open_suite",
+    "reference_for",
+]

@@ -15,7 +15,11 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypedDict
 
+import mentor.tools
+from mentor import data
 from mentor.errors import InputError
+from mentor.suites.suite import Suite
+from mentor.tools import ToolSet
 
 __all__ = ["OPERATIONS", "SPLITS", "Reference", "Split", "Task", "ToolCall", "make_tasks", "reference_for"]
 
@@ -165,3 +169,56 @@ def _draws(split: Split, rng: random.Random, *, limit: int) -> Iterator[tuple[st
         opening, joint, ending = rng.choice(_FRAMES)
         words = [rng.choice(OPERATIONS[name]).format(n=operand) for name, operand in plan]
         yield opening.format(n=start) + joint.join(words) + ending, plan, start
+
+
+def arithmetic() -> Suite:
+    """Chains of arithmetic in words."""
+    from mentor.suites.behaviours import BEHAVIOURS
+
+    return Suite(
+        name="arithmetic",
+        summary="chains of arithmetic in words",
+        splits={
+            "in_domain": "1 to 3 operations, operands up to 99",
+            "depth": "4 operations",
+            "operands": "operands of three digits",
+        },
+        open_tools=mentor.tools.arithmetic,
+        draw=_draw,
+        behaviours={kind.value: share for kind, share in BEHAVIOURS.items()},
+        behave=_behave,
+    )
+
+
+def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[data.Task]:
+    old = split if split == "in_domain" else f"ood_{split}"
+    if old not in SPLITS:
+        raise InputError(f"unknown split {split!r}")
+
+    def call(name: str, arguments: dict[str, Any]) -> Any:
+        return tools.call(name, arguments).value
+
+    rows = make_tasks(SPLITS[old], count, seed=seed, tools=tools.names, call=call, exclude=exclude, prefix=split)
+    return [
+        data.Task(
+            id=row["id"],
+            prompt=row["prompt"],
+            tools=tuple(row["tools"]),
+            reference={**row["reference"]},
+            meta={
+                "split": split,
+                "results": [
+                    *(str(step["arguments"]["a"]) for step in row["reference"]["tool_calls"][1:]),
+                    row["reference"]["answer"],
+                ],
+            },
+        )
+        for row in rows
+    ]
+
+
+def _behave(task: data.Task, behaviour: str, rng: random.Random) -> list[dict[str, Any]]:
+    from mentor.suites.behaviours import Behaviour, demonstrate
+
+    row: Any = {"prompt": task.prompt, "reference": task.reference}
+    return demonstrate(row, Behaviour(behaviour), rng)
