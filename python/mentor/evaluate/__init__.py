@@ -1,6 +1,44 @@
-"""Evaluation of a policy on splits, greedy and sampled, through the same tool loop as in training."""
+"""Evaluation of a policy on splits, greedy and sampled, through the same tool loop as in training; and its statistics.
 
-from mentor.evaluate.measure import Measurement, evaluate_split, tool_similarity
-from mentor.evaluate.rollouts import Budget, Rollout, run_rollouts
+What needs torch is imported when it is first used: reading the numbers of finished runs needs none of it.
+"""
 
-__all__ = ["Budget", "Measurement", "Rollout", "evaluate_split", "run_rollouts", "tool_similarity"]
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mentor.evaluate.measure import Measurement, evaluate_split, tool_similarity
+    from mentor.evaluate.rollouts import Budget, Rollout, run_rollouts
+    from mentor.evaluate.statistics import Interval, PairedTest, holm, mean_interval, paired_test, share_interval
+
+__all__ = [
+    "Budget",
+    "Interval",
+    "Measurement",
+    "PairedTest",
+    "Rollout",
+    "evaluate_split",
+    "holm",
+    "mean_interval",
+    "paired_test",
+    "run_rollouts",
+    "share_interval",
+    "tool_similarity",
+]
+
+_HOME = {
+    "Budget": "rollouts",
+    "Rollout": "rollouts",
+    "run_rollouts": "rollouts",
+    "Measurement": "measure",
+    "evaluate_split": "measure",
+    "tool_similarity": "measure",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'statistics')}"), name)
