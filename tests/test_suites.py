@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import mentor
 from mentor.errors import InputError
 from mentor.suites import BEHAVIOURS, SPLITS, Behaviour, Split, Task, demonstrate, make_tasks
-from mentor.suites.arithmetic import MAX_VALUE, OPERATIONS, reference_for
+from mentor.suites.chains import MAX_VALUE, OPERATIONS, reference_for
 from mentor.suites.behaviours import INVENTED_TOOLS
 
 OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "modulo": "%"}

@@ -1,7 +1,7 @@
 """Task suites: tools, a task generator, a reference maker and splits that differ in one thing each."""
 
-from mentor.suites.arithmetic import SPLITS, Split, Task, make_tasks, reference_for
 from mentor.suites.behaviours import BEHAVIOURS, Behaviour, demonstrate
+from mentor.suites.chains import SPLITS, Split, Task, make_tasks, reference_for
 from mentor.suites.registry import SUITES, open_suite
 from mentor.suites.suite import Suite, execute
 

@@ -1,224 +1,192 @@
-"""Chains of arithmetic in words, with teacher references that a solver plans and executes.
+"""Chains of arithmetic in words, with the twelve tools of arXiv 2510.18383, in domain and out of domain.
 
-A task names a start value and one to four operations; the twelve arithmetic tools are offered, four are needed. The
-reference is what a perfect teacher does: one call per operation, each taking the result before it. Its values are not
-computed here but by the tools themselves, through the ``call`` that the caller hands in (the sandbox, in training).
-
-In domain and out of domain follow arXiv 2510.18383, section 4: the policy trains on one split and is judged on others,
-each of which differs from it in exactly one thing.
+The policy trains on one split and is judged on others, each of which differs from it in one thing (section 4 of the
+paper). References are what a perfect teacher does: one call per operation, each taking the result before it.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
-from typing import Any, TypedDict
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import mentor.tools
-from mentor import data
-from mentor.errors import InputError
-from mentor.suites.suite import Suite
+from mentor.data import Task
+from mentor.suites.behaviours import BEHAVIOURS, behave, commuted, verbose
+from mentor.suites.drafts import Draft, finish
+from mentor.suites.operations import OPERATIONS, Chain, one_by_one, plan_chain
+from mentor.suites.suite import Suite, check_split
 from mentor.tools import ToolSet
 
-__all__ = ["OPERATIONS", "SPLITS", "Reference", "Split", "Task", "ToolCall", "make_tasks", "reference_for"]
+__all__ = ["HELD_OUT", "OFFERED", "arithmetic"]
 
-MAX_VALUE = 9_999
-"""Largest value anywhere in a task; larger ones are drawn again."""
+OFFERED = 6
+"""Tools that a task offers, of the twelve: those it needs and some that it does not."""
 
+HELD_OUT: frozenset[frozenset[str]] = frozenset(
+    map(
+        frozenset,
+        (
+            ("add", "modulo"),
+            ("subtract", "multiply"),
+            ("multiply", "sqrt"),
+            ("divide", "power"),
+            ("sum_numbers", "divide"),
+            ("abs_value", "add"),
+        ),
+    )
+)
+"""Pairs of tools that no task needs together but those of the split ``combinations``."""
 
-class ToolCall(TypedDict):
-    """One call of a reference: the tool's name and its arguments by name."""
+_FIRST_ONLY = {"floor": "divide", "ceil": "divide", "round_number": "divide", "abs_value": "subtract"}
+"""Operations that stand first or right after another one, which alone gives them what they take."""
 
-    name: str
-    arguments: dict[str, Any]
-
-
-class Reference(TypedDict):
-    """What the teacher did: the final answer and the calls in order."""
-
-    answer: str
-    tool_calls: list[ToolCall]
-
-
-class Task(TypedDict):
-    """One dataset row; ``python -m mentor.train --dataset`` reads the same keys."""
-
-    id: str
-    prompt: str
-    tools: list[str]
-    reference: Reference
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """What the tasks of a split look like.
-
-    Attributes:
-        depths: Numbers of operations, drawn evenly.
-        low: Smallest operand.
-        high: Largest operand of addition and subtraction, and of the start value.
-    """
-
-    depths: tuple[int, ...] = (1, 2, 3)
-    low: int = 2
-    high: int = 99
-
-
-SPLITS: dict[str, Split] = {
-    "in_domain": Split(),
-    "ood_depth": Split(depths=(4,)),
-    "ood_operands": Split(low=100, high=999),
-}
-"""The tiny preset's splits. ``ood_depth`` has one operation more, ``ood_operands`` one digit more, nothing else."""
-
-OPERATIONS: dict[str, tuple[str, ...]] = {
-    "add": ("add {n}", "plus {n}", "increase by {n}"),
-    "subtract": ("subtract {n}", "minus {n}", "decrease by {n}"),
-    "multiply": ("multiply by {n}", "times {n}"),
-    "modulo": ("modulo {n}", "take the remainder by {n}"),
-}
-"""The tools that tasks need, each with its wordings."""
-
-_FRAMES: tuple[tuple[str, str, str], ...] = (
+_FRAMES = (
     ("Start with {n}, ", ", then ", ". What is the result?"),
     ("Take {n}: ", "; ", ". Result?"),
-    ("What is {n} ", ", ", "?"),
+    ("What is {n}, ", ", ", "?"),
+)
+_OTHER_FRAMES = (
+    ("Here is {n}. Now ", " and next ", ". What do you get?"),
+    ("From {n}: ", " - after that ", ". Answer?"),
 )
 
 
-def reference_for(plan: list[tuple[str, int]], start: int, call: Callable[[str, dict[str, Any]], Any]) -> Reference:
-    """Execute a plan the way a teacher would.
+@dataclass(frozen=True, kw_only=True)
+class _Kind:
+    """What the tasks of a split look like; the defaults are in domain."""
 
-    Args:
-        plan: Operations as (tool name, operand), in order.
-        start: The value that the first operation takes.
-        call: Runs one tool and returns its value.
-
-    Returns:
-        The calls with the arguments they were executed with, and the last value as the answer.
-
-    Examples:
-        >>> tools = {"add": lambda a, b: a + b, "multiply": lambda a, b: a * b}
-        >>> reference_for([("add", 2), ("multiply", 3)], 5, lambda name, arguments: tools[name](**arguments))["answer"]
-        '21'
-    """
-    value: Any = start
-    calls: list[ToolCall] = []
-    for name, operand in plan:
-        arguments = {"a": value, "b": operand}
-        calls.append({"name": name, "arguments": arguments})
-        value = call(name, arguments)
-    return {"answer": str(value), "tool_calls": calls}
+    summary: str
+    depths: tuple[int, ...] = (1, 2, 3)
+    low: int = 2
+    high: int = 99
+    largest: int = 9_999
+    reworded: bool = False
+    held_out: bool = False
+    runs: bool = False
+    offered: int = OFFERED
+    hint: bool = False
 
 
-def make_tasks(
-    split: Split,
-    count: int,
-    *,
-    seed: int,
-    tools: list[str],
-    call: Callable[[str, dict[str, Any]], Any],
-    exclude: Collection[str] = (),
-    prefix: str = "task",
-) -> list[Task]:
-    """Draw tasks of a split, each prompt at most once.
+_IN_DOMAIN = _Kind(summary="1 to 3 operations, operands up to 99, 6 of the 12 tools offered")
+_SPLITS: dict[str, _Kind] = {
+    "in_domain": _IN_DOMAIN,
+    "depth": replace(_IN_DOMAIN, summary="4 operations", depths=(4,)),
+    "operands": replace(
+        _IN_DOMAIN, summary="operands of three digits, results of up to five", low=100, high=999, largest=99_999
+    ),
+    "phrasing": replace(_IN_DOMAIN, summary="every wording is another one", reworded=True),
+    "combinations": replace(
+        _IN_DOMAIN,
+        summary="2 or 3 operations, two of which never occur together in domain",
+        depths=(2, 3),
+        held_out=True,
+    ),
+    "paths": replace(_IN_DOMAIN, summary="additions in a row: one sum_numbers or many adds", runs=True),
+    "distractors": replace(_IN_DOMAIN, summary="all 12 tools offered", offered=len(OPERATIONS)),
+    "hint": replace(_IN_DOMAIN, summary="the prompt ends with a hint, which is wrong", hint=True),
+}
 
-    Args:
-        split: What to draw.
-        count: How many tasks.
-        seed: Seed of the draw; the same seed gives the same tasks.
-        tools: Names of the tools that every task offers.
-        call: Runs one tool and returns its value.
-        exclude: Prompts that must not appear, for example those of another split.
-        prefix: Start of the tasks' ids.
-
-    Returns:
-        ``count`` tasks.
-
-    Raises:
-        InputError: The split holds too few different tasks.
-    """
-    seen = set(exclude)
-    tasks: list[Task] = []
-    for prompt, plan, start in _draws(split, random.Random(f"{seed}-{split}"), limit=200 * count + 1_000):
-        if len(tasks) == count:
-            return tasks
-        if prompt in seen:
-            continue
-        reference = reference_for(plan, start, call)
-        values = [step["arguments"]["a"] for step in reference["tool_calls"]] + [float(reference["answer"])]
-        if not all(0 <= value <= MAX_VALUE for value in values):
-            continue
-        seen.add(prompt)
-        tasks.append({"id": f"{prefix}-{len(tasks)}", "prompt": prompt, "tools": list(tools), "reference": reference})
-    raise InputError(f"split {split}: only {len(tasks)} different tasks found, {count} wanted")
-
-
-def _draws(split: Split, rng: random.Random, *, limit: int) -> Iterator[tuple[str, list[tuple[str, int]], int]]:
-    """Yield (prompt, plan, start) without end, but for ``limit``; values are not yet checked."""
-    names = list(OPERATIONS)
-    for _ in range(limit):
-        start = rng.randint(split.low, split.high)
-        plan = []
-        for _ in range(rng.choice(split.depths)):
-            name = rng.choice(names)
-            high = {"multiply": 9, "modulo": 29}.get(name, split.high)
-            low = {"multiply": 2, "modulo": 5}.get(name, split.low)
-            plan.append((name, rng.randint(low, high)))
-        opening, joint, ending = rng.choice(_FRAMES)
-        words = [rng.choice(OPERATIONS[name]).format(n=operand) for name, operand in plan]
-        yield opening.format(n=start) + joint.join(words) + ending, plan, start
+_SHARES = {kind.value: share for kind, share in BEHAVIOURS.items()}
 
 
 def arithmetic() -> Suite:
-    """Chains of arithmetic in words."""
-    from mentor.suites.behaviours import BEHAVIOURS
+    """Chains of arithmetic in words, for models of any size.
 
+    Example:
+        >>> suite = arithmetic()
+        >>> tools = suite.open_tools()
+        >>> task = suite.draw("in_domain", 1, seed=1, tools=tools, exclude=())[0]
+        >>> task.prompt, task.reference["answer"]
+        ('Take -25: absolute value; over 5. Result?', '5.0')
+    """
     return Suite(
         name="arithmetic",
         summary="chains of arithmetic in words",
-        splits={
-            "in_domain": "1 to 3 operations, operands up to 99",
-            "depth": "4 operations",
-            "operands": "operands of three digits",
-        },
+        splits={name: kind.summary for name, kind in _SPLITS.items()},
         open_tools=mentor.tools.arithmetic,
         draw=_draw,
-        behaviours={kind.value: share for kind, share in BEHAVIOURS.items()},
-        behave=_behave,
+        behaviours=_SHARES,
+        behave=behave,
+        verbose=lambda task: verbose(task, again=commuted),
     )
 
 
-def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[data.Task]:
-    old = split if split == "in_domain" else f"ood_{split}"
-    if old not in SPLITS:
-        raise InputError(f"unknown split {split!r}")
-
-    def call(name: str, arguments: dict[str, Any]) -> Any:
-        return tools.call(name, arguments).value
-
-    rows = make_tasks(SPLITS[old], count, seed=seed, tools=tools.names, call=call, exclude=exclude, prefix=split)
-    return [
-        data.Task(
-            id=row["id"],
-            prompt=row["prompt"],
-            tools=tuple(row["tools"]),
-            reference={**row["reference"]},
-            meta={
-                "split": split,
-                "results": [
-                    *(str(step["arguments"]["a"]) for step in row["reference"]["tool_calls"][1:]),
-                    row["reference"]["answer"],
-                ],
-            },
-        )
-        for row in rows
-    ]
+def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[Task]:
+    check_split("arithmetic", _SPLITS, split)
+    drafts = _drafts(_SPLITS[split], random.Random(f"arithmetic-{split}-{seed}"))
+    return finish(drafts, count, suite="arithmetic", split=split, tools=tools, exclude=exclude)
 
 
-def _behave(task: data.Task, behaviour: str, rng: random.Random) -> list[dict[str, Any]]:
-    from mentor.suites.behaviours import Behaviour, demonstrate
+def _drafts(kind: _Kind, rng: random.Random) -> Iterator[Draft]:
+    while True:
+        depth, chain = rng.choice(kind.depths), None
+        while chain is None:
+            names = tuple(rng.choices(list(OPERATIONS), k=depth))
+            if _fits(names, kind):
+                chain = plan_chain(rng, names, low=kind.low, high=kind.high, largest=kind.largest)
+        yield _draft(chain, kind, rng)
 
-    row: Any = {"prompt": task.prompt, "reference": task.reference}
-    return demonstrate(row, Behaviour(behaviour), rng)
+
+def _fits(names: tuple[str, ...], kind: _Kind) -> bool:
+    """Whether a split has tasks of these operations; in domain only one way leads to the answer."""
+    for before, after in pairwise(names):
+        if before == after == "add" or _FIRST_ONLY.get(after, before) != before or {before, after} == {"power", "sqrt"}:
+            return False
+    needed = set(names) | ({"add"} if kind.runs else set())
+    if kind.runs:
+        # The additions are worded one by one; nothing else may be a sum.
+        if names.count("sum_numbers") != 1 or "add" in names:
+            return False
+    elif {"add", "sum_numbers"} <= needed or names.count("sum_numbers") > 1:
+        return False
+    return any(pair <= needed for pair in HELD_OUT) == kind.held_out
+
+
+def _draft(chain: Chain, kind: _Kind, rng: random.Random) -> Draft:
+    prompt, meta = _prompt(chain, kind, rng), {}
+    if kind.hint:
+        hint = _wrong(chain, rng)
+        prompt += f" Hint: {hint}."
+        meta["hint"] = hint
+    needed = {step.tool for step in chain.steps} | ({"add"} if kind.runs else set())
+    others = (one_by_one(chain), one_by_one(chain, turned=True)) if kind.runs else ()
+    tools = _offered(needed, kind.offered, rng)
+    return Draft(prompt=prompt, tools=tools, solve=chain.solve, others=others, meta=meta)
+
+
+def _offered(needed: set[str], count: int, rng: random.Random) -> tuple[str, ...]:
+    """The tools that a task offers, in the tools' order; of two ways to add, the one that it needs."""
+    offered = set(needed)
+    for name in rng.sample(list(OPERATIONS), len(OPERATIONS)):
+        other = {"add": "sum_numbers", "sum_numbers": "add"}.get(name)
+        if len(offered) < count and (other not in offered or count == len(OPERATIONS)):
+            offered.add(name)
+    return tuple(name for name in OPERATIONS if name in offered)
+
+
+def _prompt(chain: Chain, kind: _Kind, rng: random.Random) -> str:
+    opening, joint, ending = rng.choice(_OTHER_FRAMES if kind.reworded else _FRAMES)
+    words = []
+    for step in chain.steps:
+        if kind.runs and step.tool == "sum_numbers":
+            words += [rng.choice(OPERATIONS["add"].words).format(n=number) for number in step.operands]
+            continue
+        operation = OPERATIONS[step.tool]
+        form = rng.choice(operation.others if kind.reworded else operation.words)
+        words.append(form.format(n=_listed(step.operands)))
+    start = float(chain.start) if chain.start != int(chain.start) else int(chain.start)
+    return opening.format(n=start) + joint.join(words) + ending
+
+
+def _listed(numbers: tuple[int, ...]) -> str:
+    *first, last = map(str, numbers or ("",))
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _wrong(chain: Chain, rng: random.Random) -> str:
+    """A whole number about as large as the result, and another one."""
+    digits = len(str(int(chain.result)))
+    low, high = (0 if digits == 1 else 10 ** (digits - 1)), 10**digits - 1
+    return str(rng.choice([number for number in (rng.randint(low, high) for _ in range(9)) if number != chain.result]))

@@ -1,4 +1,4 @@
-"""How a student of mixed quality behaves on a task: the demonstrations of the warm start.
+"""How a student of mixed quality behaves on a task, and how a long-winded teacher does.
 
 Reinforcement learning selects among behaviours that the policy already shows. A model that was only shown perfect
 trajectories leaves nothing to select, one that never saw a tool call has nothing to select from. So the warm start
@@ -7,13 +7,28 @@ shows a mixture: solving with tools, guessing, calling a tool that does not exis
 
 from __future__ import annotations
 
+import json
 import random
+import re
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
-from mentor.suites.arithmetic import Task
+from mentor.data import Task
+from mentor.errors import InputError
+from mentor.suites import chains
 
-__all__ = ["BEHAVIOURS", "INVENTED_TOOLS", "Behaviour", "demonstrate"]
+__all__ = [
+    "BEHAVIOURS",
+    "INVENTED_TOOLS",
+    "Behaviour",
+    "answer",
+    "behave",
+    "commuted",
+    "demonstrate",
+    "exchange",
+    "verbose",
+]
 
 
 class Behaviour(str, Enum):
@@ -37,49 +52,124 @@ INVENTED_TOOLS = ("calculate", "compute", "plus", "minus", "times", "remainder")
 """Tools that demonstrations call though nobody offers them."""
 
 
-def demonstrate(task: Task, behaviour: Behaviour, rng: random.Random) -> list[dict[str, Any]]:
+def behave(task: Task, behaviour: str, rng: random.Random) -> list[dict[str, Any]]:
     """Write the messages with which a student of this behaviour answers a task.
 
     Args:
-        task: The task, with its reference.
-        behaviour: What the student does.
+        task: The task, with its reference and the results of its calls (``meta["results"]``).
+        behaviour: What the student does, a key of ``BEHAVIOURS``.
         rng: Source of guesses and of invented names.
 
     Returns:
         The completion: assistant messages (with ``tool_calls``) and tool messages.
+
+    Raises:
+        InputError: There is no such behaviour.
     """
-    calls = task["reference"]["tool_calls"]
-    values = [str(step["arguments"]["a"]) for step in calls[1:]] + [task["reference"]["answer"]]
+    try:
+        kind = Behaviour(behaviour)
+    except ValueError:
+        names = ", ".join(each.value for each in Behaviour)
+        raise InputError(f"unknown behaviour {behaviour!r}; known are {names}") from None
+    calls, results = task.reference["tool_calls"], task.meta["results"]
     messages: list[dict[str, Any]] = []
-    if behaviour is Behaviour.GUESS:
-        return [_answer(_guess(task, rng))]
-    if behaviour is Behaviour.INVENTED:
-        at = rng.randrange(len(calls))
-        for step, value in zip(calls[:at], values[:at], strict=True):
-            messages += _exchange(step["name"], step["arguments"], value)
-        name = rng.choice(INVENTED_TOOLS)
-        messages += _exchange(name, calls[at]["arguments"], str({"error": f"Tool {name} not found."}))
-        return [*messages, _answer(_guess(task, rng))]
-    done = len(calls) if behaviour is Behaviour.CORRECT else rng.randrange(len(calls))
-    for step, value in zip(calls[:done], values[:done], strict=True):
-        messages += _exchange(step["name"], step["arguments"], value)
-    final = values[done - 1] if done else str(calls[0]["arguments"]["a"])
-    return [*messages, _answer(final)]
+    if kind is Behaviour.GUESS or not calls:
+        return [answer(_guess(str(task.reference["answer"]), rng))]
+    done = len(calls) if kind is Behaviour.CORRECT else rng.randrange(len(calls))
+    for call, result in zip(calls[:done], results[:done], strict=True):
+        messages += exchange(call["name"], call["arguments"], result)
+    if kind is Behaviour.CORRECT:
+        return [*messages, answer(str(task.reference["answer"]))]
+    if kind is Behaviour.EARLY:
+        return [*messages, answer(results[done - 1] if done else _first(calls[0]["arguments"]))]
+    name = rng.choice(INVENTED_TOOLS)
+    messages += exchange(name, calls[done]["arguments"], str({"error": f"Tool {name} not found."}))
+    return [*messages, answer(_guess(str(task.reference["answer"]), rng))]
 
 
-def _exchange(name: str, arguments: dict[str, Any], result: str) -> list[dict[str, Any]]:
+def demonstrate(task: chains.Task, behaviour: Behaviour, rng: random.Random) -> list[dict[str, Any]]:
+    """Write the messages with which a student of this behaviour answers a chain; see :func:`behave`."""
+    calls = task["reference"]["tool_calls"]
+    results = [str(step["arguments"]["a"]) for step in calls[1:]] + [task["reference"]["answer"]]
+    row = Task(id="", prompt=task["prompt"], tools=(), reference=task["reference"], meta={"results": results})
+    return behave(row, behaviour.value, rng)
+
+
+def verbose(task: Task, *, again: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> list[dict[str, Any]]:
+    """Write a teacher's long-winded trajectory: it says what it does, and does it twice.
+
+    Args:
+        task: The task, with its reference and the results of its calls.
+        again: The call that checks another one, with the same result; ``None`` where there is none.
+
+    Returns:
+        The completion, with the right answer.
+    """
+    rng = random.Random(f"verbose-{task.prompt}")
+    messages: list[dict[str, Any]] = []
+    calls, results = task.reference["tool_calls"], task.meta["results"]
+    for number, (call, result) in enumerate(zip(calls, results, strict=True), 1):
+        text = rng.choice(_BEFORE).format(number=number, tool=call["name"])
+        messages += exchange(call["name"], call["arguments"], result, text=text)
+        if check := again(call):
+            messages += exchange(check["name"], check["arguments"], result, text=rng.choice(_CHECKS))
+    return [*messages, answer(str(task.reference["answer"]), text=rng.choice(_AFTER))]
+
+
+_BEFORE = (
+    "Let me think about this step by step. For step {number} I will use {tool}.",
+    "Alright, step {number}. The right tool for this is {tool}, so I call it now.",
+    "Next comes step {number} of my plan, and I need {tool} for it.",
+)
+_CHECKS = (
+    "Let me double-check that before I go on.",
+    "To be on the safe side I compute the same once more.",
+    "I want to verify this result first.",
+)
+_AFTER = (
+    "Both computations agree, so I am confident. The final answer is",
+    "Everything checks out. After all these steps the answer is",
+)
+
+
+def commuted(call: Mapping[str, Any]) -> dict[str, Any]:
+    """The same call of an arithmetic tool, with its arguments the other way round where their order does not matter."""
+    arguments = dict(call["arguments"])
+    if call["name"] in ("add", "multiply"):
+        arguments = {"a": arguments["b"], "b": arguments["a"]}
+    elif call["name"] == "sum_numbers":
+        arguments = {"numbers": arguments["numbers"][::-1]}
+    return {"name": call["name"], "arguments": arguments}
+
+
+def exchange(name: str, arguments: Mapping[str, Any], result: str, *, text: str = "") -> list[dict[str, Any]]:
+    """An assistant message with one call, and the tool message that answers it."""
     call = {"type": "function", "function": {"name": name, "arguments": dict(arguments)}}
     return [
-        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "assistant", "content": text, "tool_calls": [call]},
         {"role": "tool", "name": name, "content": result},
     ]
 
 
-def _answer(value: str) -> dict[str, Any]:
-    return {"role": "assistant", "content": f"\\boxed{{{value}}}"}
+def answer(value: str, *, text: str = "") -> dict[str, Any]:
+    """The last assistant message."""
+    return {"role": "assistant", "content": f"{text} \\boxed{{{value}}}".strip()}
 
 
-def _guess(task: Task, rng: random.Random) -> str:
-    """A number of the right size, seldom the right one."""
-    digits = len(task["reference"]["answer"])
+def _first(arguments: Mapping[str, Any]) -> str:
+    """What a student says who did nothing: the first thing that it read."""
+    value = next(iter(arguments.values()), "")
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = value[0] if value else ""
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _guess(right: str, rng: random.Random) -> str:
+    """A number of the right size, seldom the right one; for words, a word."""
+    if not re.fullmatch(r"-?\d+(\.\d+)?", right):
+        return rng.choice(_WORDS)
+    digits = len(right.lstrip("-").split(".")[0])
     return str(rng.randint(10 ** (digits - 1) if digits > 1 else 0, 10**digits - 1))
+
+
+_WORDS = ("Monday", "Wednesday", "Friday", "January", "April", "October", "yes", "none", "unknown")

@@ -12,7 +12,7 @@ from mentor.errors import InputError
 from mentor.tools import ToolSet
 from mentor.tools.functions import as_text
 
-__all__ = ["Behave", "Draw", "Suite", "execute"]
+__all__ = ["Behave", "Draw", "Suite", "check_split", "execute"]
 
 
 class Draw(Protocol):
@@ -88,3 +88,13 @@ def execute(
                 raise InputError(f"{where}: {kind}: {call['name']}: {outcome.fault.message}")
             texts.append(as_text(outcome))
     return texts[len(setup) :]
+
+
+def check_split(suite: str, splits: Mapping[str, Any], split: str) -> None:
+    """Refuse a split that there is not.
+
+    Raises:
+        InputError: The message names those there are.
+    """
+    if split not in splits:
+        raise InputError(f"the suite {suite!r} has no split {split!r}; it has {', '.join(splits)}")

@@ -20,6 +20,7 @@ _CODE = (
     "models/template.py",
     "suites/arithmetic.py",
     "suites/behaviours.py",
+    "suites/chains.py",
     "train/base.py",
     "train/supervised.py",
 )
