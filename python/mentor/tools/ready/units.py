@@ -264,7 +264,7 @@ def _spellings() -> dict[str, tuple[str, str]]:
         for unit, entry in known.items():
             for name in [unit, unit.replace("-", " "), *(other.replace("_", " ") for other in entry[1].split())]:
                 names[name] = (quantity, unit)
-                if len(name) > 3 and name[-1].isalpha():
+                if (len(name) > 3 or name == unit) and name[-1].isalpha():
                     names[name.lower()] = names[_plural(name.lower())] = (quantity, unit)
     return names
 
