@@ -16,9 +16,11 @@ from mentor.config import METHODS, PRESETS, TrainConfig, parse_config, resolve
 from mentor.errors import ConfigError
 
 KEYS = (
-    "preset, method, model, dataset, output_dir, seed, max_steps, num_generations, rollouts_per_step, micro_batch, "
-    "learning_rate, beta, scale_rewards, temperature, max_completion_length, max_tool_turns, train_tasks, eval_tasks, "
-    "base_steps, warmup_steps, save_steps, keep_checkpoints, report_to, lora_r, lora_alpha, cache, threads"
+    "preset, method, model, suite, splits, eval_suites, dataset, demonstrations, output_dir, seed, max_steps, "
+    "num_generations, rollouts_per_step, micro_batch, learning_rate, beta, scale_rewards, temperature, "
+    "max_completion_length, max_tool_turns, max_tool_calls, train_tasks, eval_tasks, base_steps, base_seed, "
+    "warmup_steps, save_steps, keep_checkpoints, report_to, lora_r, lora_alpha, dtype, use_vllm, vllm_mode, "
+    "vllm_server_base_url, vllm_gpu_memory_utilization, vllm_tensor_parallel_size, cache, threads"
 )
 
 
@@ -79,7 +81,7 @@ def test_a_config_is_frozen() -> None:
 
 REFUSED = {
     ("--method", "mentr"): f"unknown method 'mentr' (did you mean 'mentor'?); known: {', '.join(METHODS)}",
-    ("--preset", "huge"): "unknown preset 'huge'; known: tiny, custom",
+    ("--preset", "huge"): f"unknown preset 'huge'; known: {', '.join(PRESETS)}",
     ("--max-steps", "x"): "max_steps is x, must be a whole number",
     ("--max-steps", "0"): "max_steps is 0, must be at least 1",
     ("--learning-rate", "fast"): "learning_rate is fast, must be a number",

@@ -41,7 +41,7 @@ SOLVED = [
 ]
 INVENTED = [
     asked("plus", 5, 6),
-    {"role": "tool", "name": "plus", "content": "{'error': 'Tool plus not found.'}"},
+    {"role": "tool", "name": "plus", "content": "error: unknown tool 'plus'; the tools are add, multiply"},
     {"role": "assistant", "content": "The answer is \\boxed{7}."},
 ]
 OTHER = "Add 5 to 6!"
@@ -49,7 +49,7 @@ OTHER = "Add 5 to 6!"
 
 @pytest.fixture(scope="module")
 def toolset() -> mentor.ToolSet:
-    return mentor.tools.arithmetic()
+    return mentor.tools.arithmetic().only("add", "multiply")
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def policy(toolset: mentor.ToolSet) -> tuple[Any, Any]:
     """A real model that has learned two trajectories by heart."""
     shape = ModelShape(hidden=64, layers=2, heads=2, vocabulary=420)
     tokenizer = build_tokenizer(
-        [f"{QUESTION} add multiply plus The answer is . {OTHER} error Tool not found"] * 3, shape
+        [f"{QUESTION} add multiply plus The answer is . {OTHER} error: unknown tool; the tools are"] * 3, shape
     )
     model = build_model(tokenizer, shape, seed=0)
     learned = [
@@ -74,8 +74,8 @@ def policy(toolset: mentor.ToolSet) -> tuple[Any, Any]:
 
 def roll(policy: tuple[Any, Any], toolset: mentor.ToolSet, prompts: list[str], **options: Any) -> list[Any]:
     budget = Budget(**{"max_tokens": 200, **options.pop("budget", {})})
-    messages = [[{"role": "user", "content": prompt}] for prompt in prompts]
-    return run_rollouts(*policy, messages, tools=toolset.functions(), schemas=toolset.schemas, budget=budget, **options)
+    rows = [{"messages": [{"role": "user", "content": prompt}], "tools": toolset.names} for prompt in prompts]
+    return run_rollouts(*policy, rows, tools=toolset, budget=budget, **options)
 
 
 def test_the_loop_runs_the_tools_and_stops_at_the_answer(policy: tuple[Any, Any], toolset: mentor.ToolSet) -> None:
@@ -132,8 +132,7 @@ def test_the_numbers_of_a_split_by_hand(policy: tuple[Any, Any], toolset: mentor
     found = evaluate_split(
         *policy,
         tasks,
-        tools=toolset.functions(),
-        schemas=toolset.schemas,
+        tools=toolset,
         reward="mentor",
         budget=Budget(max_tokens=200, batch=1),
         seed=0,
@@ -148,6 +147,8 @@ def test_the_numbers_of_a_split_by_hand(policy: tuple[Any, Any], toolset: mentor
     assert numbers["alignment_f1"] == 0.5
     assert numbers["calls_per_rollout"] == 1.5
     assert numbers["truncated"] == 0.0
+    assert numbers["silent"] == 0.0
+    assert numbers["correct"] == [1, 0]
     # student: add 1/3, multiply 1/3, plus 1/3; teacher: add 2/3, multiply 1/3
     assert numbers["tool_similarity"] == pytest.approx(tool_similarity("amp", "aam"))
     assert [row["correct"] for row in found.rollouts] == [True, False]

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import mentor
 from mentor.errors import InputError
 from mentor.suites import BEHAVIOURS, SPLITS, Behaviour, Split, Task, demonstrate, make_tasks
-from mentor.suites.chains import MAX_VALUE, OPERATIONS, reference_for
 from mentor.suites.behaviours import INVENTED_TOOLS
+from mentor.suites.chains import MAX_VALUE, OPERATIONS, reference_for
 
 OPERATORS = {"add": "+", "subtract": "-", "multiply": "*", "modulo": "%"}
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from mentor.config.schema import PRESETS, TrainConfig, known, resolve
+from mentor.config.presets import PRESETS
+from mentor.config.schema import TrainConfig, known, resolve
 from mentor.errors import ConfigError
 
 __all__ = ["Request", "parse_config"]
@@ -78,9 +79,22 @@ def _parser(jsonargparse: Any) -> Any:
         dashed = entry.name.replace("_", "-")
         names = [f"--{dashed}"] + ([f"--{entry.name}"] if dashed != entry.name else [])
         parser.add_argument(
-            *names, dest=entry.name, type=hints[entry.name] | None, default=None, help=_help(entry), metavar="VALUE"
+            *names, dest=entry.name, type=_type(hints[entry.name]), default=None, help=_help(entry), metavar="VALUE"
         )
     return parser
+
+
+def _type(hint: Any) -> Any:
+    return _listed if hint == tuple[str, ...] | None else hint | None
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    """Names, or one text of them with commas."""
+    if isinstance(value, str):
+        value = [name.strip() for name in value.split(",") if name.strip()]
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        raise ValueError("names are wanted, separated by commas")
+    return tuple(value)
 
 
 def _help(entry: Any) -> str:

@@ -6,29 +6,19 @@ import difflib
 import importlib.util
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from mentor.config.methods import METHODS
+from mentor.config.presets import BUILT, PRESETS, SFT_RATES
 from mentor.errors import ConfigError
+from mentor.suites import SUITES
 
-__all__ = ["METHODS", "PRESETS", "TrainConfig", "known", "resolve"]
-
-METHODS: Mapping[str, str] = MappingProxyType(
-    {
-        "mentor": "the paper's reward: answer, gated tool-set match, validity",
-        "mentor-dense": "this project's reward: answer, alignment of executed calls with their arguments, validity",
-        "sparse": "the answer alone",
-        "strict": "as mentor, but the calls must be the teacher's, in order and with their arguments",
-        "overlap": "as mentor, but one shared tool is enough; no validity term",
-        "valid": "answer and validity, no tool-set match",
-        "f1": "as mentor, with the F1 of the tool sets in place of the exact match",
-        "sft": "no reward: imitate the references",
-    }
-)
-"""The training methods (arXiv 2510.18383, sections 3 and 5); all but ``sft`` are GRPO with that reward."""
+__all__ = ["TrainConfig", "known", "resolve"]
 
 
 def _option(help_text: str, default: Any = None) -> Any:
@@ -43,10 +33,18 @@ class TrainConfig:
     is its documentation (``python -m mentor.train --help``).
     """
 
-    preset: str | None = _option("tiny: build a small model on the spot; custom: train the model given by --model")
+    preset: str | None = _option(
+        "tiny, small: build a model on the spot; qwen3-0.6b, qwen3-1.7b, qwen2.5-7b: those; custom: --model"
+    )
     method: str = _option("training method: " + ", ".join(METHODS), "mentor")
-    model: str | None = _option("folder of a local transformers causal LM whose chat template knows tools")
-    dataset: str | None = _option("JSONL or Parquet file with rows of prompt, tools, reference")
+    model: str | None = _option("folder of a transformers causal LM whose chat template knows tools, or its hub name")
+    suite: str = _option(
+        "tasks to train and evaluate on: " + ", ".join(SUITES) + "; options as NAME:key=value", "arithmetic"
+    )
+    splits: tuple[str, ...] | None = _option("splits to evaluate on, separated by commas; default all of the suite")
+    eval_suites: tuple[str, ...] | None = _option("further suites to evaluate on, separated by commas")
+    dataset: str | None = _option("JSONL or Parquet file with rows of prompt, tools, reference, to train on instead")
+    demonstrations: int | None = _option("references that sft sees; default all, sft-few 8")
     output_dir: str | None = _option("the run's folder; default runs/<time>-<preset>-<method>-<seed>")
     seed: int = _option("seed of model, tasks and sampling", 0)
     max_steps: int | None = _option("training steps (GRPO or SFT)")
@@ -59,68 +57,29 @@ class TrainConfig:
     temperature: float | None = _option("sampling temperature of the rollouts")
     max_completion_length: int | None = _option("tokens of a whole rollout, tool results included")
     max_tool_turns: int | None = _option("rounds of tool calls in a rollout")
+    max_tool_calls: int | None = _option("tool calls in a rollout that are executed; default no limit")
     train_tasks: int | None = _option("tasks that training draws from")
     eval_tasks: int | None = _option("tasks per evaluation split, greedy and sampled each")
-    base_steps: int | None = _option("steps that build the tiny preset's base model")
-    warmup_steps: int | None = _option("steps of the tiny preset's warm start; 0 skips it")
+    base_steps: int | None = _option("steps that build a preset's own base model")
+    base_seed: int | None = _option("seed of that base model; default the run's seed")
+    warmup_steps: int | None = _option("steps of its warm start; 0 skips it")
     save_steps: int | None = _option("steps between checkpoints")
     keep_checkpoints: int = _option("checkpoints kept, the newest ones", 2)
     report_to: str = _option("none, tensorboard, wandb, trackio: where TRL logs in addition", "none")
     lora_r: int = _option("rank of LoRA adapters; 0 trains all weights", 0)
     lora_alpha: int = _option("scale of LoRA adapters", 32)
+    dtype: str = _option("of the weights: float32, bfloat16, or auto: bfloat16 for LoRA on a GPU, else float32", "auto")
+    use_vllm: bool = _option("generate with vLLM", False)
+    vllm_mode: str = _option("colocate: in this process; server: one that `trl vllm-serve` started", "colocate")
+    vllm_server_base_url: str | None = _option("where that server is, such as http://localhost:8000")
+    vllm_gpu_memory_utilization: float = _option("share of the GPU's memory for vLLM in this process", 0.3)
+    vllm_tensor_parallel_size: int = _option("GPUs that vLLM in these processes spreads a model over", 1)
     cache: bool = _option("use and fill the cache of base models", True)
     threads: int | None = _option("CPU threads; default all cores")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields in order, as ``config.yaml`` holds them."""
         return asdict(self)
-
-
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {
-        "tiny": MappingProxyType(
-            {
-                "max_steps": 40,
-                "num_generations": 8,
-                "rollouts_per_step": 96,
-                "learning_rate": 1.5e-4,
-                "beta": 0.0,
-                "scale_rewards": "none",
-                "temperature": 1.0,
-                "max_completion_length": 200,
-                "max_tool_turns": 6,
-                "train_tasks": 1_500,
-                "eval_tasks": 100,
-                "base_steps": 350,
-                "warmup_steps": 25,
-                "save_steps": 10,
-            }
-        ),
-        "custom": MappingProxyType(
-            {
-                "max_steps": 200,
-                "num_generations": 8,
-                "rollouts_per_step": 32,
-                "learning_rate": 1e-6,
-                "beta": 0.001,
-                "scale_rewards": "group",
-                "temperature": 1.0,
-                "max_completion_length": 2_048,
-                "max_tool_turns": 5,
-                "train_tasks": 1_500,
-                "eval_tasks": 64,
-                "base_steps": 0,
-                "warmup_steps": 0,
-                "save_steps": 20,
-            }
-        ),
-    }
-)
-"""Values that a preset fills in. ``custom`` follows arXiv 2510.18383, appendix (KL 0.001, learning rate 1e-6)."""
-
-
-_SFT_RATES: Mapping[str, float] = MappingProxyType({"tiny": 6e-4, "custom": 1e-5})
-"""Learning rates of ``sft``, which bears more than GRPO does."""
 
 
 def known(kind: str, name: str, names: Iterable[str], *, where: str = "") -> None:
@@ -163,11 +122,13 @@ def resolve(config: TrainConfig) -> TrainConfig:
     known("preset", preset, PRESETS)
     known("method", config.method, METHODS)
     values = {entry.name: getattr(config, entry.name) for entry in fields(config)} | {"preset": preset}
-    if preset == "tiny" and config.model:
-        raise ConfigError("preset 'tiny' builds its own model; leave out --model, or use --preset custom")
+    if preset in BUILT and config.model:
+        raise ConfigError(f"preset {preset!r} builds its own model; leave out --model, or use --preset custom")
     if preset == "custom" and not config.model:
         raise ConfigError("preset 'custom' needs --model DIR, a local transformers model")
-    own = {"learning_rate": _SFT_RATES[preset]} if config.method == "sft" else {}
+    method = METHODS[config.method]
+    own: dict[str, Any] = {"learning_rate": SFT_RATES[preset]} if method.phase == "sft" else {}
+    own |= {"demonstrations": method.demonstrations, "base_seed": config.seed}
     for name, value in {**PRESETS[preset], **own}.items():
         if values[name] is None:
             values[name] = value
@@ -191,6 +152,11 @@ _AT_LEAST: Mapping[str, int] = MappingProxyType(
         "keep_checkpoints": 1,
         "lora_r": 0,
         "lora_alpha": 1,
+        "demonstrations": 1,
+        "max_tool_calls": 1,
+        "base_seed": 0,
+        "threads": 1,
+        "vllm_tensor_parallel_size": 1,
     }
 )
 
@@ -203,15 +169,13 @@ _TRACKERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 def _check(values: Mapping[str, Any]) -> None:
     for name, least in _AT_LEAST.items():
-        if values[name] < least:
+        if values[name] is not None and values[name] < least:
             raise ConfigError(f"{name} is {values[name]}, must be at least {least}")
     for name in ("learning_rate", "temperature"):
         if not (math.isfinite(values[name]) and values[name] > 0):
             raise ConfigError(f"{name} is {values[name]}, must be a positive number")
     if not (math.isfinite(values["beta"]) and values["beta"] >= 0):
         raise ConfigError(f"beta is {values['beta']}, must not be negative")
-    if values["threads"] is not None and values["threads"] < 1:
-        raise ConfigError(f"threads is {values['threads']}, must be at least 1")
     if values["threads"] is not None and values["threads"] > (cores := os.cpu_count() or 1):
         raise ConfigError(f"threads is {values['threads']}, but this machine has {cores} cores")
     known("report_to", values["report_to"], ("none", *_TRACKERS))
@@ -224,9 +188,33 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"rollouts_per_step is {rollouts}, must be a multiple of num_generations ({group})")
     if micro is not None and (micro < 1 or rollouts % micro):
         raise ConfigError(f"micro_batch is {micro}, must divide rollouts_per_step ({rollouts})")
-    if values["method"] == "sft" and values["lora_r"]:
-        raise ConfigError("method 'sft' trains all weights; leave out lora_r")
-    for name, kind in (("model", "folder"), ("dataset", "file")):
-        value = values[name]
-        if value and not (Path(value).is_dir() if kind == "folder" else Path(value).is_file()):
-            raise ConfigError(f"{name} {value!r}: no such {kind}")
+    known("dtype", values["dtype"], ("auto", "float32", "bfloat16"))
+    if METHODS[values["method"]].phase == "sft" and values["lora_r"]:
+        raise ConfigError(f"method {values['method']!r} trains all weights; leave out lora_r")
+    if values["demonstrations"] is not None and METHODS[values["method"]].phase != "sft":
+        raise ConfigError(f"method {values['method']!r} sees no demonstrations; leave out demonstrations")
+    _check_vllm(values)
+    for name in (values["suite"], *(values["eval_suites"] or ())):
+        known("suite", name.partition(":")[0], SUITES)
+    if values["dataset"] and not Path(values["dataset"]).is_file():
+        raise ConfigError(f"dataset {values['dataset']!r}: no such file")
+    model = values["model"]
+    if model and not Path(model).is_dir() and not _HUB_NAME.fullmatch(model):
+        raise ConfigError(f"model {model!r}: no such folder")
+
+
+_HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+
+
+def _check_vllm(values: Mapping[str, Any]) -> None:
+    known("vllm_mode", values["vllm_mode"], ("colocate", "server"))
+    share = values["vllm_gpu_memory_utilization"]
+    if not 0 < share <= 1:
+        raise ConfigError(f"vllm_gpu_memory_utilization is {share}, must be above 0 and at most 1")
+    url = values["vllm_server_base_url"]
+    if url is not None and not (values["use_vllm"] and values["vllm_mode"] == "server"):
+        raise ConfigError("vllm_server_base_url needs use_vllm and vllm_mode 'server'")
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise ConfigError(f"vllm_server_base_url is {url!r}, must begin with http:// or https://")
+    if values["use_vllm"] and importlib.util.find_spec("vllm") is None:
+        raise ConfigError("use_vllm: not installed; pip install 'trl[vllm]'")

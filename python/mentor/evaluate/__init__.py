@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mentor.evaluate.measure import Measurement, evaluate_split, tool_similarity
-    from mentor.evaluate.rollouts import Budget, Rollout, run_rollouts
     from mentor.evaluate.statistics import Interval, PairedTest, holm, mean_interval, paired_test, share_interval
+    from mentor.rollouts import Budget, Rollout, run_rollouts
 
 __all__ = [
     "Budget",
@@ -29,16 +29,16 @@ __all__ = [
 ]
 
 _HOME = {
-    "Budget": "rollouts",
-    "Rollout": "rollouts",
-    "run_rollouts": "rollouts",
-    "Measurement": "measure",
-    "evaluate_split": "measure",
-    "tool_similarity": "measure",
+    "Budget": "mentor.rollouts",
+    "Rollout": "mentor.rollouts",
+    "run_rollouts": "mentor.rollouts",
+    "Measurement": "mentor.evaluate.measure",
+    "evaluate_split": "mentor.evaluate.measure",
+    "tool_similarity": "mentor.evaluate.measure",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOME.get(name, 'statistics')}"), name)
+    return getattr(importlib.import_module(_HOME.get(name, "mentor.evaluate.statistics")), name)

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mentor.evaluate.rollouts import Budget, run_rollouts
+from mentor.evaluate.processes import Processes
 from mentor.rewards import Judge, mark_truncated, portable, summarize
-from mentor.score import ScoreBatch, score_batch
+from mentor.rollouts import Budget, Chat, run_rollouts
+from mentor.score import Reward, ScoreBatch, score_batch
+from mentor.tools import ToolSet
 
 __all__ = ["Measurement", "evaluate_split", "kept_rollout", "tool_similarity"]
 
@@ -21,12 +23,12 @@ class Measurement:
 
     Attributes:
         numbers: ``tasks``, ``accuracy`` (greedy), ``sampled_accuracy``, ``reward``, ``tool_validity``,
-            ``sampled_tool_validity``, ``alignment_f1``, ``tool_similarity``, ``calls_per_rollout``, ``truncated``;
-            greedy unless the name says otherwise.
+            ``sampled_tool_validity``, ``alignment_f1``, ``tool_similarity``, ``calls_per_rollout``, ``silent``,
+            ``truncated``; and ``correct``, ``sampled_correct``, 0 or 1 per task. Greedy unless the name says otherwise.
         rollouts: Rows for ``completions.jsonl``, greedy rollouts.
     """
 
-    numbers: dict[str, float | int]
+    numbers: dict[str, Any]
     rollouts: list[dict[str, Any]]
 
 
@@ -63,36 +65,38 @@ def evaluate_split(
     tokenizer: Any,
     tasks: Sequence[Mapping[str, Any]],
     *,
-    tools: Sequence[Callable[..., Any]],
-    schemas: Sequence[Any],
-    reward: str,
+    tools: ToolSet,
+    reward: Reward,
     budget: Budget,
     seed: int,
     judge: Judge = "auto",
     temperature: float = 1.0,
-    keep: int = 4,
+    keep: int = 24,
     on_batch: Callable[[int], None] | None = None,
+    processes: Processes | None = None,
 ) -> Measurement:
     """Roll a policy out on a split, greedily and sampled, and measure both.
 
     Args:
         model: The policy.
         tokenizer: Its tokenizer.
-        tasks: Rows with ``id``, ``messages``, ``tools`` (names or schemas) and ``reference``.
-        tools: Functions that run the tools.
-        schemas: What the template shows.
-        reward: Preset of the reported reward.
+        tasks: Rows with ``id``, ``messages``, ``tools`` (names), ``reference`` and optionally ``setup``.
+        tools: The tools.
+        reward: The reported reward.
         budget: Limits of a rollout.
         seed: Seed of the sampled rollouts.
         judge: Who compares answers.
         temperature: Of the sampled rollouts.
-        keep: Rollouts to keep.
+        keep: Rollouts to keep, half of them wrong and half of them right where there are so many.
         on_batch: Called with the number of rollouts just finished.
+        processes: Those that share the work; each gets all the numbers.
 
     Returns:
         The numbers and some rollouts.
     """
-    prompts = [list(task["messages"]) for task in tasks]
+    processes = processes or Processes()
+    low, high = processes.part(len(tasks))
+    chat = Chat(tokenizer, tools)
     done = 0
 
     def report(finished: int) -> None:
@@ -104,18 +108,21 @@ def evaluate_split(
     scored = []
     for heat in (0.0, temperature):
         done = 0
-        rollouts = run_rollouts(
+        mine = run_rollouts(
             model,
             tokenizer,
-            prompts,
+            tasks[low:high],
             tools=tools,
-            schemas=schemas,
             budget=budget,
             temperature=heat,
             seed=seed,
+            first=low,
             on_batch=report,
+            chat=chat,
         )
-        texts = [mark_truncated(portable(rollout.messages), truncated=rollout.truncated) for rollout in rollouts]
+        texts = processes.gather(
+            [mark_truncated(portable(rollout.messages), truncated=rollout.truncated) for rollout in mine]
+        )
         offered = [list(task["tools"]) for task in tasks]
         references = [task["reference"] for task in tasks]
         scored.append((texts, score_batch(texts, references, reward=reward, tools=offered, judge=judge)))
@@ -123,7 +130,7 @@ def evaluate_split(
     mean, warm = summarize(greedy), summarize(sampled)
     called = [call.name for score in greedy for call in score.calls]
     wanted = [call["name"] for task in tasks for call in task["reference"]["tool_calls"]]
-    numbers: dict[str, float | int] = {
+    numbers: dict[str, Any] = {
         "tasks": len(tasks),
         "accuracy": mean.accuracy,
         "sampled_accuracy": warm.accuracy,
@@ -133,10 +140,22 @@ def evaluate_split(
         "alignment_f1": mean.alignment_f1,
         "tool_similarity": tool_similarity(called, wanted),
         "calls_per_rollout": mean.calls,
+        "silent": mean.silent,
         "truncated": mean.truncated,
+        "correct": [int(value) for value in greedy.components["correct"]],
+        "sampled_correct": [int(value) for value in sampled.components["correct"]],
     }
-    rows = [kept_rollout(greedy, at, texts[at], tasks[at]) for at in range(min(keep, len(tasks)))]
+    rows = [kept_rollout(greedy, at, texts[at], tasks[at]) for at in _mixed(numbers["correct"], keep)]
     return Measurement(numbers=numbers, rollouts=rows)
+
+
+def _mixed(correct: Sequence[int], keep: int) -> list[int]:
+    """The first wrong and the first right ones, half of each where there are so many, in order."""
+    wrong = [at for at, right in enumerate(correct) if not right]
+    right = [at for at, right in enumerate(correct) if right]
+    half = keep // 2
+    few = min(len(right), max(half, keep - len(wrong)))
+    return sorted(wrong[: keep - few] + right[:few])
 
 
 def kept_rollout(

@@ -7,14 +7,14 @@ from typing import Any
 
 from mentor.errors import ModelError
 
-__all__ = ["check_tokenizer", "load_model", "load_tokenizer"]
+__all__ = ["check_tokenizer", "context_of", "load_model", "load_tokenizer"]
 
 
 def load_tokenizer(folder: str) -> Any:
     """Load a tokenizer and make it ready for tool calls.
 
     Args:
-        folder: A local transformers model.
+        folder: A local transformers model, or its name on the hub.
 
     Returns:
         The tokenizer, padding on the left, with a way to parse responses and a template that fits training.
@@ -24,10 +24,11 @@ def load_tokenizer(folder: str) -> Any:
     """
     from transformers import AutoTokenizer
 
-    if not (Path(folder) / "config.json").is_file():
+    local = Path(folder).is_dir()
+    if local and not (Path(folder) / "config.json").is_file():
         raise ModelError(f"model {folder!r}: no config.json there; a folder saved by save_pretrained is wanted")
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=local, padding_side="left")
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"model {folder!r}: its tokenizer cannot be loaded: {_first_line(error)}") from None
     check_tokenizer(tokenizer, folder)
@@ -67,8 +68,19 @@ def check_tokenizer(tokenizer: Any, folder: str) -> None:
         tokenizer.pad_token = tokenizer.eos_token
 
 
-def load_model(folder: str) -> Any:
-    """Load the weights: bfloat16 on a GPU, float32 on a CPU.
+def context_of(model: str) -> int:
+    """Longest sequence that a model takes, 0 where it does not say."""
+    from transformers import AutoConfig
+
+    return int(getattr(AutoConfig.from_pretrained(model).get_text_config(), "max_position_embeddings", 0) or 0)
+
+
+def load_model(folder: str, *, dtype: Any = None) -> Any:
+    """Load the weights.
+
+    Args:
+        folder: A local transformers model, or its name on the hub.
+        dtype: Of the weights; float32 by default, since steps of GRPO are too small for bfloat16 to hold.
 
     Raises:
         ModelError: They cannot be loaded.
@@ -77,9 +89,10 @@ def load_model(folder: str) -> Any:
     from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
 
-    dtype = torch.bfloat16 if torch.cuda.is_available() else torch.float32
     try:
-        return AutoModelForCausalLM.from_pretrained(folder, local_files_only=True, dtype=dtype)
+        return AutoModelForCausalLM.from_pretrained(
+            folder, local_files_only=Path(folder).is_dir(), dtype=dtype or torch.float32
+        )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(f"model {folder!r}: cannot be loaded: {_first_line(error)}") from None
 

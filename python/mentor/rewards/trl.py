@@ -35,6 +35,7 @@ class StepSummary:
         alignment_f1: Mean F1 of the calls against the reference's, arguments included.
         calls: Calls per rollout.
         truncated: Share of rollouts cut off by the budget.
+        silent: Share of rollouts that called nothing.
     """
 
     reward: float
@@ -43,6 +44,7 @@ class StepSummary:
     alignment_f1: float
     calls: float
     truncated: float
+    silent: float = 0.0
 
 
 def summarize(scores: ScoreBatch) -> StepSummary:
@@ -57,6 +59,7 @@ def summarize(scores: ScoreBatch) -> StepSummary:
         alignment_f1=float(np.mean(parts["alignment_f1"])),
         calls=float(np.mean(parts["calls"])),
         truncated=1.0 - float(np.mean(parts["finished"])),
+        silent=float(np.mean(parts["calls"] == 0)),
     )
 
 
@@ -141,6 +144,7 @@ class RewardFunction:
         reference: Sequence[str],
         offered: Sequence[str],
         completion_ids: Sequence[Sequence[int]] | None = None,
+        truncated: Sequence[bool] | None = None,
         **columns: Any,
     ) -> list[float]:
         """Score one batch.
@@ -150,14 +154,17 @@ class RewardFunction:
             reference: One JSON text per rollout.
             offered: One JSON text per rollout.
             completion_ids: Token ids, to tell finished from cut off; without them every rollout counts as finished.
+            truncated: Whether each rollout was cut off; without it ``completion_ids`` tell.
             columns: Whatever else TRL passes: its state tells the step to a schedule.
 
         Returns:
             One reward per rollout.
         """
         rollouts = [portable(messages) for messages in completions]
-        if completion_ids is not None and self.ends:
+        cut = truncated
+        if cut is None and completion_ids is not None and self.ends:
             cut = [not ids or ids[-1] not in self.ends for ids in completion_ids]
+        if cut is not None:
             rollouts = [mark_truncated(m, truncated=flag) for m, flag in zip(rollouts, cut, strict=True)]
         step = getattr(columns.get("trainer_state"), "global_step", 0)
         scores = score_batch(

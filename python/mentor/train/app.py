@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from mentor.config import parse_config
 from mentor.errors import ConfigError, DataError, InputError, MentorError, ModelError
@@ -25,7 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ImportError as error:
         return _no_extra(error)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    if request.config.model is None or Path(request.config.model).is_dir():
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # torch's threads spin while they wait: beside other busy programs that made training ten times slower
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
@@ -51,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MentorError as error:
         return _fail(str(error), 1)
     except RuntimeError as error:
-        if "probability tensor" not in str(error):
+        if "probability tensor" not in str(error):  # torch's words, where transformers samples
             raise
         return _fail("the policy diverged: its probabilities are no longer finite; lower learning_rate", 1)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Teacher-guided GRPO through TRL's ``GRPOTrainer``, with the tools in the sandbox."""
+"""The GRPO methods: TRL's settings from a configuration, and what a step leaves in the run folder."""
 
 from __future__ import annotations
 
@@ -11,82 +11,60 @@ from typing import Any
 import torch
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
-from mentor.config import TrainConfig
+from mentor.config import METHODS, TrainConfig
 from mentor.evaluate.measure import kept_rollout
+from mentor.evaluate.processes import Processes
 from mentor.rewards import RewardFunction
+from mentor.rollouts import Budget, Chat, ends_of
 from mentor.score import ScoreBatch
-from mentor.train.folder import RunFolder, complete_folder
+from mentor.train.folder import RunFolder
 from mentor.train.progress import Bar
 from mentor.train.signals import Interrupted, StopFlag
-from mentor.train.toolbox import TaskSets, Toolbox, to_columns
+from mentor.train.tasks import TaskSets, to_columns
+from mentor.train.trainer import Trainer
 
-__all__ = ["run_grpo"]
+__all__ = ["budget_of", "run_grpo"]
 
-_FROM_TRL = ("loss", "kl", "entropy", "grad_norm", "learning_rate", "step_time")
+_FROM_TRL = ("loss", "kl", "entropy", "grad_norm", "learning_rate")
+_FROM_REWARD = ("reward", "accuracy", "tool_validity", "alignment_f1", "silent", "truncated")
 _KEEP = 4
-
-
-class _Trainer(GRPOTrainer):  # type: ignore[misc]
-    """GRPOTrainer whose checkpoints are complete or absent, and never push out the last good one."""
-
-    def __init__(self, *arguments: Any, folder: RunFolder, keep: int, **options: Any) -> None:
-        self._folder, self._keep = folder, keep
-        self._partial: Path | None = None
-        super().__init__(*arguments, **options)
-
-    def create_model_card(self, *arguments: Any, **options: Any) -> None:
-        """Write no card: the run folder says what the model is."""
-
-    def _get_output_dir(self, trial: Any) -> str:
-        return str(self._partial or super()._get_output_dir(trial))
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        name = f"checkpoint-{self.state.global_step}"
-        with complete_folder(self._folder.path / "checkpoints" / name) as partial:
-            self._partial = partial / "inner"
-            try:
-                super()._save_checkpoint(model, trial)
-            finally:
-                self._partial = None
-            for path in (partial / "inner" / name).iterdir():
-                path.rename(partial / path.name)
-            (partial / "inner" / name).rmdir()
-            (partial / "inner").rmdir()
-        self._folder.prune(self._keep)
 
 
 class _Watch(TrainerCallback):  # type: ignore[misc]
     """Writes metrics, moves the bar, and stops at the user's wish."""
 
-    def __init__(self, folder: RunFolder, reward: RewardFunction, bar: Bar, stop: StopFlag) -> None:
-        self._folder, self._reward, self._bar, self._stop = folder, reward, bar, stop
-        self._start = time.monotonic()
+    def __init__(self, trainer: Trainer, folder: RunFolder, bar: Bar, stop: StopFlag, processes: Processes) -> None:
+        self._trainer, self._folder, self._bar, self._stop, self._processes = trainer, folder, bar, stop, processes
+        self._start = self._began = time.monotonic()
+        self._took = 0.0
+
+    def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._began = time.monotonic()
 
     def on_log(
         self, args: Any, state: TrainerState, control: TrainerControl, logs: dict[str, Any] | None = None, **_: Any
     ) -> None:
-        logs, last = logs or {}, self._reward.last
-        if "loss" not in logs or last is None:
+        logs, found = logs or {}, self._trainer.summary
+        if "loss" not in logs or not found or not self._processes.main:
             return
         row: dict[str, Any] = {"phase": "grpo", "step": state.global_step, "time_s": time.monotonic() - self._start}
         row |= {name: float(logs[name]) for name in _FROM_TRL if _finite(logs.get(name))}
-        row |= {
-            "reward": last.reward,
-            "accuracy": last.accuracy,
-            "tool_validity": last.tool_validity,
-            "alignment_f1": last.alignment_f1,
-            "calls_per_rollout": last.calls,
-            "truncated": last.truncated,
-        }
+        row |= {name: found[name] for name in _FROM_REWARD} | {"calls_per_rollout": found["calls"]}
         if _finite(logs.get("frac_reward_zero_std")):
             row["zero_variance_groups"] = float(logs["frac_reward_zero_std"])
+        seconds = self._trainer.seconds
+        row |= {"step_time": self._took, **{f"{name}_s": value for name, value in seconds.items()}}
+        row["update_s"] = max(0.0, self._took - sum(seconds.values()))
         self._folder.append("metrics.jsonl", row)
-        self._bar.update(state.global_step, reward=last.reward, accuracy=last.accuracy, validity=last.tool_validity)
+        shown = {"reward": found["reward"], "accuracy": found["accuracy"], "validity": found["tool_validity"]}
+        self._bar.update(state.global_step, **shown)
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        if self._stop.set:
+        self._took = time.monotonic() - self._began
+        if any(self._processes.gather([self._stop.set])):
+            self._stop.set = True
             control.should_save = True
             control.should_training_stop = True
 
@@ -96,12 +74,12 @@ def run_grpo(
     tokenizer: Any,
     config: TrainConfig,
     tasks: TaskSets,
-    toolbox: Toolbox,
     folder: RunFolder,
     *,
     bar: Bar,
     stop: StopFlag,
     resume_from: Path | None,
+    processes: Processes,
 ) -> Any:
     """Train a policy.
 
@@ -109,58 +87,83 @@ def run_grpo(
         model: The policy; trained in place (with LoRA, wrapped).
         tokenizer: Its tokenizer.
         config: A resolved configuration.
-        tasks: What to train on.
-        toolbox: The tools.
+        tasks: What to train on, and the tools.
         folder: The run's folder.
         bar: Progress.
         stop: Ends training at the next step when set.
         resume_from: A checkpoint to go on from.
+        processes: Those that train together.
 
     Returns:
-        The trained model.
+        The trainer, whose ``model`` is trained.
 
     Raises:
         Interrupted: A stop was asked for; a checkpoint is written.
         OSError: The disk is full; earlier checkpoints are kept.
     """
-    reward = RewardFunction(config.method, judge=tasks.judge, ends=_ends(model, tokenizer), log_components=False)
-    trainer = _trainer(model, tokenizer, config, tasks.train, toolbox, folder, reward)
+    ends = ends_of(model, tokenizer)
+    reward = RewardFunction(METHODS[config.method].reward, judge=tasks.judge, ends=ends, log_components=False)
     by_id = {task["id"]: task for task in tasks.train}
+    trainer = Trainer(
+        model=model,
+        args=_settings(config, folder, processes),
+        reward_funcs=reward,
+        train_dataset=Dataset.from_list(to_columns(tasks.train)),
+        processing_class=tokenizer,
+        peft_config=_lora(config),
+        tasks=by_id,
+        chat=Chat(tokenizer, tasks.tools),
+        budget=budget_of(config),
+        ends=ends,
+        folder=folder,
+        keep=config.keep_checkpoints,
+    )
     steps: int = trainer.args.max_steps
     every = max(1, steps // 8)
 
     def keep(scores: ScoreBatch, messages: list[Any], columns: dict[str, Any]) -> None:
         step = columns["trainer_state"].global_step + 1
-        if step != 1 and step % every and step != steps:
+        if not processes.main or (step != 1 and step % every and step != steps):
             return
         for at in _varied(scores, config.num_generations or 1):
             row = kept_rollout(scores, at, messages[at], by_id[columns["task_id"][at]])
             folder.append("completions.jsonl", {"phase": "grpo", "step": step, "split": "in_domain", **row})
 
     reward.on_scores = keep
-    trainer.add_callback(_Watch(folder, reward, bar, stop))
+    trainer.add_callback(_Watch(trainer, folder, bar, stop, processes))
     trainer.remove_callback(PrinterCallback)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*lr_scheduler.step.*")
         trainer.train(resume_from_checkpoint=None if resume_from is None else str(resume_from))
     if stop.set and trainer.state.global_step < steps:
         raise Interrupted
-    return trainer.model
+    return trainer
 
 
-def _trainer(
-    model: Any,
-    tokenizer: Any,
-    config: TrainConfig,
-    tasks: list[dict[str, Any]],
-    toolbox: Toolbox,
-    folder: RunFolder,
-    reward: RewardFunction,
-) -> _Trainer:
+def budget_of(config: TrainConfig) -> Budget:
+    """A rollout's limits."""
+    return Budget(
+        max_tokens=config.max_completion_length or 1,
+        max_turns=config.max_tool_turns or 1,
+        max_tool_calls=config.max_tool_calls,
+    )
+
+
+def _settings(config: TrainConfig, folder: RunFolder, processes: Processes) -> GRPOConfig:
     gpu = torch.cuda.is_available()
-    rollouts = config.rollouts_per_step or 1
-    micro = config.micro_batch or rollouts
-    settings = GRPOConfig(
+    rollouts = (config.rollouts_per_step or 1) // processes.count
+    micro = min(config.micro_batch or rollouts, rollouts)
+    vllm: dict[str, Any] = {}
+    if config.use_vllm:
+        vllm = {
+            "use_vllm": True,
+            "vllm_mode": config.vllm_mode,
+            "vllm_gpu_memory_utilization": config.vllm_gpu_memory_utilization,
+            "vllm_tensor_parallel_size": config.vllm_tensor_parallel_size,
+        }
+        if config.vllm_server_base_url is not None:
+            vllm["vllm_server_base_url"] = config.vllm_server_base_url
+    return GRPOConfig(
         output_dir=str(folder.path / "checkpoints"),
         seed=config.seed,
         max_steps=config.max_steps,
@@ -168,14 +171,13 @@ def _trainer(
         gradient_accumulation_steps=rollouts // micro,
         num_generations=config.num_generations,
         max_completion_length=config.max_completion_length,
-        max_tool_calling_iterations=config.max_tool_turns,
         temperature=config.temperature,
         learning_rate=config.learning_rate,
         lr_scheduler_type="cosine",
         beta=config.beta,
         scale_rewards=config.scale_rewards,
         bf16=gpu,
-        gradient_checkpointing=gpu,
+        gradient_checkpointing=gpu and config.model is not None,
         use_cpu=not gpu,
         dataloader_pin_memory=gpu,
         report_to=config.report_to,
@@ -184,17 +186,7 @@ def _trainer(
         save_steps=config.save_steps,
         save_total_limit=None,
         disable_tqdm=True,
-    )
-    return _Trainer(
-        model=model,
-        args=settings,
-        reward_funcs=reward,
-        train_dataset=Dataset.from_list(to_columns(tasks)),
-        processing_class=tokenizer,
-        tools=toolbox.functions,
-        peft_config=_lora(config),
-        folder=folder,
-        keep=config.keep_checkpoints,
+        **vllm,
     )
 
 
@@ -216,12 +208,6 @@ def _varied(scores: ScoreBatch, group: int) -> list[int]:
         if len(found) >= _KEEP:
             break
     return found[:_KEEP]
-
-
-def _ends(model: Any, tokenizer: Any) -> set[int]:
-    declared = model.generation_config.eos_token_id
-    ends = set(declared) if isinstance(declared, list) else {declared}
-    return {token for token in {*ends, tokenizer.eos_token_id} if token is not None}
 
 
 def _finite(value: Any) -> bool:

@@ -9,23 +9,25 @@ from typing import Any
 
 import torch
 import yaml
-from transformers import AutoConfig
+from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
-from mentor.config import TrainConfig, resolve
+from mentor.config import METHODS, TrainConfig, resolve
 from mentor.config.cli import Request
 from mentor.errors import ConfigError
-from mentor.evaluate import Budget, evaluate_split
-from mentor.models.loading import load_model, load_tokenizer
+from mentor.evaluate import evaluate_split
+from mentor.evaluate.processes import Processes
+from mentor.models.loading import context_of, load_model, load_tokenizer
 from mentor.report import write_report
 from mentor.train.base import BaseRecipe, build_base, warm_start
 from mentor.train.cache import cached_base, key_of, store_base
 from mentor.train.folder import RunFolder, complete_folder, latest_run
-from mentor.train.grpo import run_grpo
+from mentor.train.grpo import budget_of, run_grpo
+from mentor.train.processes import launched
 from mentor.train.progress import Reporter, results_table
-from mentor.train.sft import run_sft
+from mentor.train.sft import demonstrations, run_sft
 from mentor.train.signals import stop_on_interrupt
-from mentor.train.toolbox import TaskSets, Toolbox, check_lengths, load_tasks
+from mentor.train.tasks import Row, TaskSets, check_lengths, load_tasks
 
 __all__ = ["run"]
 
@@ -51,21 +53,29 @@ def run(request: Request, reporter: Reporter) -> Path:
     """
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
+    processes = launched()
+    if not processes.main:
+        reporter.console = Console(quiet=True)
     config, folder = _open(request)
-    tasks, toolbox = load_tasks(config)
+    folder = RunFolder(processes.gather([folder.path])[0])  # names hold the time, and clocks differ
+    _check_processes(config, processes)
+    tasks = load_tasks(config)
     tokenizer = load_tokenizer(config.model) if config.model is not None else None
-    _check_lengths(config, tasks, toolbox, tokenizer)
+    _check_lengths(config, tasks, tokenizer)
+    if METHODS[config.method].verbose:
+        demonstrations(replace(config, demonstrations=1), tasks)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     if request.dry_run:
-        shown = ", ".join(f"{name} {len(rows)}" for name, rows in tasks.splits.items())
+        shown = ", ".join(f"{name} {len(split.rows)}" for name, split in tasks.splits.items())
         what = config.model or "a model built on the spot"
         reporter.say(f"dry run: {config.method} on {what}, {len(tasks.train)} tasks, evaluation on {shown}: all usable")
         return folder.path
-    if request.resume is None:
+    if request.resume is None and processes.main:
         folder = RunFolder.create(folder.path, config)
+    processes.wait()
     reporter.folder = folder.path
     reporter.say(f"run folder: {folder.path}")
-    _Run(config, folder, toolbox, tasks, reporter).go(tokenizer)
+    _Run(config, folder, tasks, reporter, processes).go(tokenizer)
     return folder.path
 
 
@@ -86,22 +96,32 @@ def _open(request: Request) -> tuple[TrainConfig, RunFolder]:
         raise ConfigError(f"nothing to resume in {str(path)!r}: config.yaml holds no configuration") from None
 
 
-def _check_lengths(config: TrainConfig, tasks: TaskSets, toolbox: Toolbox, tokenizer: Any | None) -> None:
+def _check_processes(config: TrainConfig, processes: Processes) -> None:
+    rollouts, group = config.rollouts_per_step or 1, config.num_generations or 1
+    if rollouts % processes.count:
+        raise ConfigError(f"rollouts_per_step is {rollouts}, must be a multiple of the {processes.count} processes")
+    share = rollouts // processes.count
+    if config.micro_batch is not None and share % min(config.micro_batch, share):
+        raise ConfigError(f"micro_batch is {config.micro_batch}, must divide the {share} rollouts of a process")
+    if processes.count > 1 and METHODS[config.method].phase == "grpo" and group > rollouts:
+        raise ConfigError(f"num_generations is {group}, must be at most rollouts_per_step ({rollouts})")
+
+
+def _check_lengths(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None) -> None:
     """Check that every prompt of a dataset fits; without a tokenizer yet (tiny), bytes stand for tokens."""
     if config.dataset is None:
         return
-    context = BaseRecipe().shape.context
-    if config.model is not None:
-        context = int(getattr(AutoConfig.from_pretrained(config.model).get_text_config(), "max_position_embeddings", 0))
+    context = BaseRecipe().shape.context if config.model is None else context_of(config.model)
     if not context:
         return
 
-    def count(messages: list[dict[str, Any]]) -> int:
+    def count(row: Row) -> int:
         if tokenizer is None:
-            return sum(len(str(message["content"]).encode()) for message in messages) + _TINY_FRAME
-        return len(tokenizer.apply_chat_template(messages, tools=toolbox.schemas, tokenize=True, return_dict=False))
+            return sum(len(str(message["content"]).encode()) for message in row["messages"]) + _TINY_FRAME
+        schemas = tasks.tools.only(*row["tools"]).schemas
+        return len(tokenizer.apply_chat_template(row["messages"], tools=schemas, tokenize=True, return_dict=False))
 
-    rows = [*tasks.train, *tasks.splits["in_domain"]]
+    rows = [*tasks.train, *(tasks.splits["in_domain"].rows if "in_domain" in tasks.splits else ())]
     check_lengths(rows, count=count, room=context - (config.max_completion_length or 0), where=config.dataset)
 
 
@@ -113,9 +133,10 @@ class _Run:
     """The phases of a run, in order; each is skipped when the folder shows that it is done."""
 
     def __init__(
-        self, config: TrainConfig, folder: RunFolder, toolbox: Toolbox, tasks: TaskSets, reporter: Reporter
+        self, config: TrainConfig, folder: RunFolder, tasks: TaskSets, reporter: Reporter, processes: Processes
     ) -> None:
-        self.config, self.folder, self.toolbox, self.tasks, self.reporter = config, folder, toolbox, tasks, reporter
+        self.config, self.folder, self.tasks, self.reporter, self.processes = config, folder, tasks, reporter, processes
+        self.method = METHODS[config.method]
 
     def go(self, tokenizer: Any | None) -> None:
         """Run what is left to run."""
@@ -124,37 +145,53 @@ class _Run:
             return
         trained = self.folder.path / "model"
         if trained.is_dir():
-            model, tokenizer = load_model(str(trained)), load_tokenizer(str(trained))
+            model, tokenizer = self._load(trained)
         else:
             model, tokenizer = self._policy(tokenizer)
             self._evaluate(model, tokenizer, "before")
-            model = self._train(model, tokenizer)
-            with complete_folder(trained) as partial:
-                merged = model.merge_and_unload() if self.config.lora_r else model
-                merged.save_pretrained(partial)
-                tokenizer.save_pretrained(partial)
-            model = merged
-        self._evaluate(model, tokenizer, "after")
-        report = write_report(self.folder.path)
-        title = f"{self.config.method}, seed {self.config.seed}: before -> after"
-        self.reporter.console.print(results_table(self.folder.rows("eval.jsonl"), title))
-        self.reporter.say(f"report: {report}")
+            if self.method.phase != "base":
+                self._save(self._train(model, tokenizer), tokenizer, trained)
+                model, tokenizer = self._load(trained)
+        if self.method.phase == "base":
+            self._repeat_evaluation()
+        else:
+            self._evaluate(model, tokenizer, "after")
+        if self.processes.main:
+            report = write_report(self.folder.path)
+            title = f"{self.config.method}, seed {self.config.seed}: before -> after"
+            self.reporter.console.print(results_table(self.folder.rows("eval.jsonl"), title))
+            self.reporter.say(f"report: {report}")
+        self.processes.wait()
+
+    def _load(self, folder: Path | str) -> tuple[Any, Any]:
+        """A model and its tokenizer, on this process's device."""
+        return self._placed(load_model(str(folder), dtype=self._dtype())), load_tokenizer(str(folder))
+
+    def _dtype(self) -> torch.dtype:
+        named = self.config.dtype
+        if named == "auto":
+            named = "bfloat16" if self.config.lora_r and torch.cuda.is_available() else "float32"
+        return torch.bfloat16 if named == "bfloat16" else torch.float32
+
+    def _placed(self, model: Any) -> Any:
+        return model.to("cuda", non_blocking=True) if torch.cuda.is_available() else model
 
     def _policy(self, tokenizer: Any | None) -> tuple[Any, Any]:
         """The policy before training, from the user's folder, from this run's start, or built."""
         if self.config.model is not None:
-            return load_model(self.config.model), tokenizer
+            return self._placed(load_model(self.config.model, dtype=self._dtype())), tokenizer
         start = self.folder.path / "checkpoints" / "start"
-        if start.is_dir():
-            return load_model(str(start)), load_tokenizer(str(start))
-        model, tokenizer = self._tiny()
-        with complete_folder(start) as partial:
-            model.save_pretrained(partial)
-            tokenizer.save_pretrained(partial)
-        return load_model(str(start)), tokenizer  # by its path, TRL finds the reference model of the KL term
+        if not start.is_dir() and self.processes.main:
+            model, tokenizer = self._built()
+            with complete_folder(start) as partial:
+                model.save_pretrained(partial)
+                tokenizer.save_pretrained(partial)
+        self.processes.wait()
+        return self._load(start)  # by its path, TRL finds the reference model of the KL term
 
-    def _tiny(self) -> tuple[Any, Any]:
+    def _built(self) -> tuple[Any, Any]:
         config, default = self.config, BaseRecipe()
+        seed = config.base_seed if config.base_seed is not None else config.seed
         steps = config.base_steps or 0
         recipe = replace(
             default,
@@ -162,26 +199,27 @@ class _Run:
             fit=replace(default.fit, steps=steps),
             warm=replace(default.warm, steps=config.warmup_steps or 0),
         )
+        toolset = self.tasks.tools
         tools: dict[str, Any] = {
-            "names": self.toolbox.names,
-            "schemas": self.toolbox.schemas,
-            "call": self.toolbox.call,
+            "names": toolset.names,
+            "schemas": toolset.schemas,
+            "call": lambda name, arguments: toolset.call(name, arguments).value,
         }
         self.folder.keep_rows("metrics.jsonl", lambda row: row["phase"] not in ("base", "warmup"))
-        key = key_of(recipe, seed=config.seed, schemas=self.toolbox.schemas)
+        key = key_of(recipe, seed=seed, schemas=toolset.schemas)
         cached = cached_base(key) if config.cache else None
         if cached is not None:
             model, tokenizer, where = cached
             self.reporter.say(f"base model: from the cache, {where}")
         else:
             with self.reporter.phase("base", recipe.fit.steps) as bar:
-                model, tokenizer = build_base(recipe, seed=config.seed, on_step=self._logger("base", bar), **tools)
+                model, tokenizer = build_base(recipe, seed=seed, on_step=self._logger("base", bar), **tools)
             stored = store_base(key, model, tokenizer) if config.cache else None
             self.reporter.say(f"base model: built, {'not cached' if stored is None else f'cached in {stored}'}")
         if recipe.warm.steps:
             with self.reporter.phase("warm-up", recipe.warm.steps) as bar:
                 logger = self._logger("warmup", bar)
-                warm_start(model, tokenizer, recipe, seed=config.seed, on_step=logger, **tools)
+                warm_start(model, tokenizer, recipe, seed=seed, on_step=logger, **tools)
         return model, tokenizer
 
     def _logger(self, phase: str, bar: Any) -> Any:
@@ -195,15 +233,16 @@ class _Run:
         return log
 
     def _train(self, model: Any, tokenizer: Any) -> Any:
-        config, phase = self.config, "sft" if self.config.method == "sft" else "grpo"
+        config, phase = self.config, self.method.phase
         checkpoints = self.folder.checkpoints
         done, resume_from = checkpoints[-1] if checkpoints else (0, None)
-        self.folder.keep_rows("metrics.jsonl", lambda row: row["phase"] != phase or row["step"] <= done)
-        self.folder.keep_rows("completions.jsonl", lambda row: row["phase"] != phase or row["step"] <= done)
+        if self.processes.main:
+            self.folder.keep_rows("metrics.jsonl", lambda row: row["phase"] != phase or row["step"] <= done)
+            self.folder.keep_rows("completions.jsonl", lambda row: row["phase"] != phase or row["step"] <= done)
         if resume_from is not None:
             self.reporter.say(f"going on from {resume_from}")
             if phase == "sft":
-                model = load_model(str(resume_from))
+                model = self._placed(load_model(str(resume_from), dtype=self._dtype()))
         train = run_sft if phase == "sft" else run_grpo
         with stop_on_interrupt() as stop, self.reporter.phase(phase, config.max_steps or 0) as bar:
             return train(
@@ -211,12 +250,36 @@ class _Run:
                 tokenizer,
                 config,
                 self.tasks,
-                self.toolbox,
                 self.folder,
                 bar=bar,
                 stop=stop,
                 resume_from=resume_from,
+                processes=self.processes,
             )
+
+    def _save(self, trained: Any, tokenizer: Any, target: Path) -> None:
+        """Write the trained policy; a sharded one is gathered by all processes together."""
+        model = trained
+        if hasattr(trained, "accelerator"):
+            model = trained.accelerator.unwrap_model(trained.model)
+            if trained.is_fsdp_enabled or trained.is_deepspeed_enabled:
+                trained.save_model(str(self.folder.path / "checkpoints" / "last"))
+                if self.processes.main:
+                    model = self._gathered(self.folder.path / "checkpoints" / "last")
+        if self.processes.main:
+            with complete_folder(target) as partial:
+                merged = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+                merged.save_pretrained(partial)
+                tokenizer.save_pretrained(partial)
+        self.processes.wait()
+
+    def _gathered(self, folder: Path) -> Any:
+        """The whole policy from what the trainer saved: its weights, or with LoRA its adapters."""
+        if not self.config.lora_r:
+            return load_model(str(folder), dtype=self._dtype())
+        from peft import PeftModel
+
+        return PeftModel.from_pretrained(load_model(str(self.config.model), dtype=self._dtype()), str(folder))
 
     def _evaluated(self, stage: str) -> bool:
         found = {row["split"] for row in self.folder.rows("eval.jsonl") if row["stage"] == stage}
@@ -225,28 +288,39 @@ class _Run:
     def _evaluate(self, model: Any, tokenizer: Any, stage: str) -> None:
         if self._evaluated(stage):
             return
-        self.folder.keep_rows("eval.jsonl", lambda row: row["stage"] != stage)
-        self.folder.keep_rows("completions.jsonl", lambda row: row["phase"] != f"eval_{stage}")
+        if self.processes.main:
+            self.folder.keep_rows("eval.jsonl", lambda row: row["stage"] != stage)
+            self.folder.keep_rows("completions.jsonl", lambda row: row["phase"] != f"eval_{stage}")
+        self.processes.wait()
         config = self.config
-        budget = Budget(max_tokens=config.max_completion_length or 1, max_turns=config.max_tool_turns or 1)
-        total = 2 * sum(map(len, self.tasks.splits.values()))
+        total = 2 * sum(len(split.rows) for split in self.tasks.splits.values())
         with self.reporter.phase(f"eval {stage}", total) as bar:
-            for split, tasks in self.tasks.splits.items():
+            for name, split in self.tasks.splits.items():
                 measured = evaluate_split(
                     model,
                     tokenizer,
-                    tasks,
-                    tools=self.toolbox.functions,
-                    schemas=self.toolbox.schemas,
-                    reward="mentor" if config.method == "sft" else config.method,
-                    budget=budget,
+                    split.rows,
+                    tools=split.tools,
+                    reward=self.method.reward,
+                    budget=budget_of(config),
                     seed=config.seed,
                     judge=self.tasks.judge,
                     temperature=config.temperature or 1.0,
                     on_batch=bar.advance,
+                    processes=self.processes,
                 )
+                if not self.processes.main:
+                    continue
                 step = 0 if stage == "before" else config.max_steps
                 for row in measured.rollouts:
-                    entry = {"phase": f"eval_{stage}", "step": step, "split": split, **row}
+                    entry = {"phase": f"eval_{stage}", "step": step, "split": name, **row}
                     self.folder.append("completions.jsonl", entry)
-                self.folder.append("eval.jsonl", {"stage": stage, "split": split, **measured.numbers})
+                self.folder.append("eval.jsonl", {"stage": stage, "split": name, **measured.numbers})
+        self.processes.wait()
+
+    def _repeat_evaluation(self) -> None:
+        """Without training, what was measured before holds after."""
+        if self.processes.main:
+            self.folder.keep_rows("eval.jsonl", lambda row: row["stage"] == "before")
+            for row in self.folder.rows("eval.jsonl"):
+                self.folder.append("eval.jsonl", {**row, "stage": "after"})

@@ -1,0 +1,247 @@
+"""The tasks of a run and their tools: from a suite, or from a file of the user's."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mentor.tools
+from mentor.config import TrainConfig
+from mentor.data import Task, read_tasks
+from mentor.errors import ConfigError, DataError, InputError, SandboxError
+from mentor.rewards import Judge
+from mentor.suites import Suite, open_suite
+from mentor.tools import ToolSet
+
+__all__ = ["Split", "TaskSets", "check_lengths", "dataset_tools", "load_tasks", "named_suite", "to_columns", "to_row"]
+
+Row = dict[str, Any]
+
+_EVAL_SEED = 1_000_003
+"""Seed of the evaluation tasks: the same for all runs, so that seeds and methods are measured on equal terms."""
+
+_LEAST_ROWS = 2
+_READY = ("calculator", "dates", "files", "python", "store", "text", "units")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Tasks to evaluate on, and the tools that they need."""
+
+    rows: list[Row]
+    tools: ToolSet
+
+
+@dataclass(frozen=True)
+class TaskSets:
+    """All tasks of a run. Rows have ``id``, ``messages``, ``tools``, ``reference``, ``setup`` and ``task``.
+
+    Attributes:
+        tools: The tools of the training tasks.
+        train: What training draws from.
+        splits: What is evaluated, by name; those of other suites are called ``suite/split``.
+        suite: The suite of the training tasks, if they come from one.
+    """
+
+    tools: ToolSet
+    train: list[Row]
+    splits: dict[str, Split]
+    suite: Suite | None = None
+
+    @property
+    def judge(self) -> Judge:
+        """``native`` where every right answer is a plain number or a suite's own, else ``auto``."""
+        if self.suite is not None:
+            return "native"
+        plain = all(re.fullmatch(r"-?\d+(\.\d+)?", str(row["reference"]["answer"])) for row in self.train)
+        return "native" if plain else "auto"
+
+
+def load_tasks(config: TrainConfig) -> TaskSets:
+    """Read or make all tasks of a run, open their tools, and check that every offered tool can run.
+
+    With ``dataset``, the last tenth of the file (at most ``eval_tasks`` rows) is held out as ``in_domain``.
+
+    Raises:
+        DataError: A row is unusable, or the file is too short.
+        ConfigError: A row offers a tool that nothing can run, or there is no such split.
+        InputError: A suite has no such option, or too few tasks.
+    """
+    found = _from_suite(config) if config.dataset is None else _from_file(config, config.dataset)
+    for name in config.eval_suites or ():
+        suite = named_suite(name)
+        splits = _splits(suite, suite.open_tools(), config, exclude=(), prefix=f"{name}/")
+        found.splits.update(splits)
+    if config.splits is not None:
+        unknown = next((name for name in config.splits if name not in found.splits), None)
+        if unknown is not None:
+            raise ConfigError(f"splits: there is no {unknown!r}; known: {', '.join(found.splits)}")
+    wanted = {name: split for name, split in found.splits.items() if config.splits is None or name in config.splits}
+    return TaskSets(tools=found.tools, train=found.train, splits=wanted, suite=found.suite)
+
+
+def named_suite(text: str) -> Suite:
+    """Open a suite by name and options, such as ``hints:leak=0.4``; values are read as JSON where they are some.
+
+    Raises:
+        InputError: There is no such suite or option.
+    """
+    name, _, rest = text.partition(":")
+    options = {}
+    for pair in filter(None, rest.split(",")):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise InputError(f"suite {text!r}: {pair!r} is no option; write {name}:key=value")
+        try:
+            options[key] = json.loads(value)
+        except ValueError:
+            options[key] = value
+    return open_suite(name, **options)
+
+
+def _from_suite(config: TrainConfig) -> TaskSets:
+    suite = named_suite(config.suite)
+    tools = suite.open_tools()
+    drawn = suite.draw("in_domain", _known(config.train_tasks), seed=config.seed, tools=tools, exclude=())
+    seen = {task.prompt for task in drawn}
+    train = [to_row(task, tools, id_=f"train-{task.id}") for task in drawn]
+    splits = _splits(suite, tools, config, exclude={prompt for prompt in seen if isinstance(prompt, str)}, prefix="")
+    return TaskSets(tools=tools, train=train, splits=splits, suite=suite)
+
+
+def _splits(
+    suite: Suite, tools: ToolSet, config: TrainConfig, *, exclude: Collection[str], prefix: str
+) -> dict[str, Split]:
+    found = {}
+    for name in suite.splits:
+        if config.splits is not None and prefix + name not in config.splits:
+            found[prefix + name] = Split([], tools)  # known by name, but not wanted: not drawn
+            continue
+        tasks = suite.draw(name, _known(config.eval_tasks), seed=_EVAL_SEED, tools=tools, exclude=exclude)
+        found[prefix + name] = Split([to_row(task, tools) for task in tasks], tools)
+    return found
+
+
+def _from_file(config: TrainConfig, path: str) -> TaskSets:
+    tasks = list(read_tasks(Path(path)))
+    tools = dataset_tools(tasks)
+    rows = [to_row(task, tools, where=f"{path}: ") for task in tasks]
+    if len(rows) < _LEAST_ROWS:
+        raise DataError(f"{path}: at least {_LEAST_ROWS} tasks are wanted, found {len(rows)}")
+    held = min(_known(config.eval_tasks), max(1, len(rows) // 10))
+    train = rows[:-held][: _known(config.train_tasks)]
+    return TaskSets(tools=tools, train=train, splits={"in_domain": Split(rows[-held:], tools)})
+
+
+def dataset_tools(tasks: Iterable[Task]) -> ToolSet:
+    """Open the tools that a dataset's rows name.
+
+    ``meta.tools_suite`` names ready tools or a suite (``arithmetic`` without it), ``meta.tools_source`` holds Python
+    source of further ones, one module of functions.
+
+    Raises:
+        ConfigError: A source cannot be loaded, a name is unknown, or two tools have the same name.
+    """
+    tasks = list(tasks)
+    suites = dict.fromkeys(str(task.meta.get("tools_suite", "arithmetic")) for task in tasks) or {"arithmetic": None}
+    sources = dict.fromkeys(str(task.meta["tools_source"]) for task in tasks if "tools_source" in task.meta)
+    parts = [("tools_suite", _ready(name)) for name in suites] + [("tools_source", _source(text)) for text in sources]
+    tools = parts[0][1]
+    for kind, part in parts[1:]:
+        if taken := next((name for name in part if name in tools), None):
+            raise ConfigError(f"{kind} defines the tool {taken!r}, which there is already")
+        tools += part
+    return tools
+
+
+def _ready(name: str) -> ToolSet:
+    if name in _READY:
+        opened: ToolSet = getattr(mentor.tools, name)()
+        return opened
+    try:
+        return named_suite(name).open_tools()
+    except InputError as error:
+        raise ConfigError(f"tools_suite: {error}") from None
+
+
+def _source(text: str) -> ToolSet:
+    try:
+        return ToolSet.from_source(text)
+    except (InputError, SandboxError) as error:
+        raise ConfigError(f"tools_source cannot be loaded: {' '.join(str(error).split())}") from None
+
+
+def to_row(task: Task, tools: ToolSet, *, id_: str | None = None, where: str = "") -> Row:
+    """Turn a task into a row of the rollout loop; a task that offers nothing offers everything.
+
+    Raises:
+        ConfigError: It offers a tool that nothing can run.
+    """
+    names = list(_names(task.tools))
+    for name in names:
+        if name not in tools:
+            raise ConfigError(
+                f"{where}task {task.id!r} offers the tool {name!r}, which nothing can run; known: {', '.join(tools)}"
+            )
+    return {
+        "id": id_ or task.id,
+        "messages": task.messages,
+        "tools": names or tools.names,
+        "reference": _plain(task.reference),
+        "setup": list(task.meta.get("setup") or ()),
+        "task": task,
+    }
+
+
+def check_lengths(rows: Iterable[Mapping[str, Any]], *, count: Callable[[Any], int], room: int, where: str) -> None:
+    """Refuse tasks whose prompt leaves no room for a rollout.
+
+    Args:
+        rows: The tasks.
+        count: Tokens of a row's prompt, or an upper bound of it.
+        room: Tokens that a prompt may take: the model's context less the rollout's budget.
+        where: Start of the message, the file's name.
+
+    Raises:
+        DataError: A prompt is too long; the message names the task.
+    """
+    for row in rows:
+        if (length := count(row)) > room:
+            raise DataError(
+                f"{where}: task {row['id']!r} has a prompt of {length} tokens; "
+                f"the model's context leaves {room} beside max_completion_length"
+            )
+
+
+def to_columns(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Turn tasks into dataset rows; whatever is nested goes in as JSON text, which Arrow leaves alone."""
+    return [
+        {
+            "prompt": list(row["messages"]),
+            "task_id": row["id"],
+            "reference": json.dumps(row["reference"]),
+            "offered": json.dumps(list(row["tools"])),
+        }
+        for row in rows
+    ]
+
+
+def _names(tools: Sequence[Any]) -> Iterable[str]:
+    for tool in tools:
+        yield tool if isinstance(tool, str) else str(tool.get("function", tool).get("name"))
+
+
+def _plain(reference: Mapping[str, Any]) -> dict[str, Any]:
+    calls = [{"name": call["name"], "arguments": dict(call["arguments"])} for call in reference.get("tool_calls") or ()]
+    return {"answer": str(reference["answer"]), "tool_calls": calls}
+
+
+def _known(value: int | None) -> int:
+    """A field that :func:`mentor.config.resolve` has set."""
+    if value is None:
+        raise InputError("the configuration is not resolved; call mentor.config.resolve first")
+    return value
