@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import math
 import random
 import re
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from mentor.errors import DataError
+from mentor.errors import DataError, InputError
 from mentor.report import write_report
-from mentor.report.curves import draw_phases
-from mentor.report.numbers import wilson
-from mentor.report.page import clean
-from mentor.report.rollouts import view
+from mentor.report.choose import choose
+from mentor.report.curves import Series, draw_phases
+from mentor.report.judged import judge_rows, weights
+from mentor.report.numbers import cell, paired_interval, wilson
+from mentor.report.rollouts import Shared, view
+from mentor.report.text import clean
+from mentor.report.timing import step_time
 
 pytestmark = pytest.mark.train
 
@@ -54,7 +60,11 @@ def make_run(folder: Path, *, rows: int = 60, after: bool = True) -> Path:
                 "tool_validity": 1 - 0.4 * (1 - done),
                 "alignment_f1": 0.3 + 0.6 * done,
                 "zero_variance_groups": rng.randrange(5),
-                "step_time_s": 1.9 + rng.random(),
+                "step_time_s": 2.5,
+                "generate_s": 1.5,
+                "tools_s": 0.02,
+                "reward_s": 0.005,
+                "update_s": 0.9,
             }
         )
     write_lines(folder / "metrics.jsonl", metrics)
@@ -130,16 +140,27 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, str | None]] = []
         self.text = ""
         self.html = path.read_text("utf-8")
+        self.script = ""
+        self._inside = False
         self.feed(self.html)
         self.close()
+        start = self.html.index('<script type="application/json" id="data">') + 42
+        self.data: dict[str, Any] = json.loads(self.html[start : self.html.index("</script>", start)])
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.text += " "
         self.attributes += attrs
+        self._inside = tag == "script"
 
     def handle_data(self, data: str) -> None:
-        self.text += data
+        if self._inside:
+            self.script += data
+        else:
+            self.text += data
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = False
 
 
 def page(folder: Path) -> Page:
@@ -157,6 +178,8 @@ def test_the_page_says_what_was_trained_and_what_it_brought(tmp_path: Path) -> N
     assert "Duration 0:02:02" in text
     assert "What is missing" not in text
     assert found.tags.count("figure") == 7 + 2
+    assert "2.50 s over 60 steps" in text
+    assert "60.0 % 1.500 s 36.0 % 0.900 s 0.8 % 0.020 s 0.2 % 0.005 s – 3.0 % 0.075 s" in text
     ids = [value for name, value in found.attributes if name == "id"]
     assert len(ids) == len(set(ids)) > 0
 
@@ -166,27 +189,39 @@ def test_only_changes_beyond_chance_are_coloured(tmp_path: Path) -> None:
     assert re.findall(r'class="change (\w+)"', found.html) == ["up", "up", "same"]
 
 
-def test_the_file_needs_no_network_and_no_script(tmp_path: Path) -> None:
+def test_the_file_needs_no_network_and_runs_no_script_but_its_own(tmp_path: Path) -> None:
     found = page(make_run(tmp_path / "run"))
-    assert not {"script", "link", "img", "iframe", "object"} & set(found.tags)
-    assert "://" not in found.html
+    assert not {"link", "img", "iframe", "object", "embed", "base", "form"} & set(found.tags)
+    assert found.tags.count("script") == 2
+    scripts = re.findall(r"<script>(.*?)</script>", found.html, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
+    policy = next(value for name, value in found.attributes if name == "content" and "default-src" in str(value))
+    assert policy == (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    assert found.html.replace("http://www.w3.org/2000/svg", "").count("://") == 0  # the name of SVG, fetched by nobody
     assert "@import" not in found.html
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "fetch(", "XMLHttpRequest"):
+        assert word not in scripts[0]
     for name, value in found.attributes:
         assert not name.startswith("on")
         assert name not in ("href", "xlink:href", "src") or str(value).startswith("#")
 
 
 def test_curves_take_their_colours_from_the_page(tmp_path: Path) -> None:
-    svg = draw_phases([{"phase": "grpo", "step": i, "reward": i / 9} for i in range(10)])[0].curves[0].svg
-    assert "var(--accent)" in svg
+    rows = [{"phase": "grpo", "step": i, "reward": i / 9} for i in range(10)]
+    svg = draw_phases([Series("one", 0, [rows])])[0].curves[0].svg
+    assert "var(--s0)" in svg
     assert "var(--muted)" in svg
     assert re.findall(r"#[0-9a-f]{6}", svg) == []
     assert "<text" in svg
 
 
 def test_the_step_time_may_have_trls_name() -> None:
-    curve = draw_phases([{"phase": "grpo", "step": i, "step_time": 2.5} for i in range(3)])[0].curves[0]
-    assert (curve.title, curve.last) == ("Step time", 2.5)
+    rows = [{"phase": "grpo", "step": i, "step_time": 2.5} for i in range(3)]
+    curve = draw_phases([Series("one", 0, [rows])])[0].curves[0]
+    assert (curve.title, curve.last) == ("Step time", [2.5])
 
 
 def test_a_model_that_the_preset_chooses_is_called_so(tmp_path: Path) -> None:
@@ -196,16 +231,24 @@ def test_a_model_that_the_preset_chooses_is_called_so(tmp_path: Path) -> None:
 
 
 def test_rollouts_stand_beside_their_references(tmp_path: Path) -> None:
-    found = page(make_run(tmp_path / "run"))
-    text = " ".join(found.text.split())
-    for title in ("Before training", "During training", "After training"):
-        assert title in text
-    assert "task-eval_before-4" in text  # the only good one before training
-    assert "task-eval_after-2" in text  # the only bad one after it
-    assert "task-grpo-11" in text
-    assert "task-grpo-0 " not in text
-    assert "unmatched_call add(12, 4) has no partner" in text
-    assert "alignment 0.250" in text
+    data = page(make_run(tmp_path / "run")).data
+    assert len(data["rollouts"]) == 24
+    assert {one["phase"] for one in data["rollouts"]} == {"eval_before", "grpo", "eval_after"}
+    right = next(one for one in data["rollouts"] if one["task"] == "task-eval_before-4")
+    wrong = next(one for one in data["rollouts"] if one["task"] == "task-eval_after-2")
+    assert (right["correct"], wrong["correct"]) == (True, False)
+    assert wrong["defects"] == [["unmatched_call", "add(12, 4) has no partner"]]
+    assert ["alignment", 0.25] in wrong["components"]
+    calls = [part for turn in right["turns"] for part in turn["parts"] if part["kind"] == "call"]
+    assert [(call["name"], call["match"]["reference"], call["match"]["exact"]) for call in calls] == [
+        ("multiply", 0, True),
+        ("add", 1, True),
+    ]
+    assert calls[0]["result"] == "20"
+    assert right["answer"] == "103"
+    assert data["references"][right["reference"]]["answer"] == "103"
+    assert "multiply by 8" in data["prompts"][right["prompt"]]
+    assert sum(turn["credit"] for turn in right["turns"]) == pytest.approx(1.0)
 
 
 HOSTILE = [
@@ -222,10 +265,14 @@ HOSTILE = [
 ]
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Page:
+    return page(make_run(tmp_path_factory.mktemp("plain") / "run"))
+
+
 @pytest.mark.parametrize("text", HOSTILE)
-def test_text_of_models_stays_text(tmp_path: Path, text: str) -> None:
+def test_text_of_models_stays_text(tmp_path: Path, plain: Page, text: str) -> None:
     folder = make_run(tmp_path / "run")
-    plain = page(folder)
     evil = {
         "phase": "eval_after",
         "step": text,
@@ -259,12 +306,19 @@ def test_text_of_models_stays_text(tmp_path: Path, text: str) -> None:
         file.write(f"note: {json.dumps(text)}\n")
     found = page(folder)
     assert set(found.tags) == set(plain.tags)
+    assert re.findall(r"<script>.*?</script>", found.html, re.DOTALL) == re.findall(
+        r"<script>.*?</script>", plain.html, re.DOTALL
+    )
     assert {name for name, _ in found.attributes} == {name for name, _ in plain.attributes}
     assert found.tags.count("html") == found.tags.count("style") == found.tags.count("main") == 1
     assert "\0" not in found.html
     assert "\u202e" not in found.html
     assert clean(text)[:40] in found.text
-    assert len(found.html) < 600_000
+    assert found.html.count("</script") == 2
+    assert "<!--" not in found.html
+    shown = found.data["rollouts"][-1]
+    assert shown["turns"][0]["parts"][0]["text"].strip() == clean(text).strip()
+    assert len(found.html) < 700_000
 
 
 def test_long_text_is_cut_with_a_note() -> None:
@@ -278,7 +332,7 @@ def test_an_interrupted_run_gets_a_report_that_says_what_is_missing(tmp_path: Pa
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"phase": "grpo", "step": 61, "rew')
     text = " ".join(page(folder).text.split())
-    assert "No evaluation after training: was the run interrupted?" in text
+    assert "No evaluation after training: was the run interrupted, or is it still going?" in text
     assert "metrics.jsonl: 1 line left out; the first is line 81: half-written JSON: the line ends inside a str" in text
     assert "128 11.0 % 7 % to 18 % \N{EN DASH} \N{EN DASH}" in text
 
@@ -347,7 +401,7 @@ def test_the_command_prints_the_path_or_the_error(tmp_path: Path) -> None:
     done = CliRunner().invoke(report, [str(folder)])
     assert (done.exit_code, done.output) == (0, f"{folder / 'report.html'}\n")
     failed = CliRunner().invoke(report, [str(tmp_path / "none")])
-    assert failed.exit_code == 1
+    assert failed.exit_code == 2
     assert failed.output.startswith(f"Error: {tmp_path / 'none'}: no such folder")
 
 
@@ -356,33 +410,93 @@ def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:
     assert write_report(folder).read_bytes() == write_report(folder).read_bytes()
 
 
-def test_calls_are_paired_once_equal_ones_first() -> None:
+def shown(row: dict[str, Any], reward: str = "mentor-dense") -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """A row as the page's data has it, and its calls."""
+    found = view(row, judge_rows([row], reward)[0], Shared(), weights=weights(reward))
+    return found, [part for turn in found["turns"] for part in turn["parts"] if part["kind"] == "call"]
+
+
+def test_matches_are_the_scorers(tmp_path: Path) -> None:
     def call(name: str, **arguments: Any) -> dict[str, Any]:
         return {"name": name, "arguments": arguments}
 
-    student = [call("add", a=1, b=2), call("add", b=4.0, a=3), call("add", a=9), call("sqrt", a=4)]
-    message = {"role": "assistant", "content": None, "tool_calls": [{"function": one} for one in student]}
-    teacher = [call("add", a=3, b=4), call("add", a=5, b=6), call("floor", a=1)]
-    shown = view({"completion": [message], "reference": {"answer": 1, "tool_calls": teacher}})
-    assert [one.match for one in shown.steps[0].calls] == ["name", "same", "none", "none"]
-    assert [one.match for one in shown.teacher] == ["same", "name", "none"]
+    student = [call("add", a=1, b=2), call("add", a=3, b=4.0), call("sqrt", a=4)]
+    messages: list[dict[str, Any]] = [{"role": "assistant", "tool_calls": [{"function": one} for one in student]}]
+    messages += [{"role": "tool", "content": text} for text in ("3", "7", "2")]
+    teacher = [call("add", a=3, b=4), call("add", a=1, b=6), call("floor", a=1)]
+    _, calls = shown({"completion": messages, "reference": {"answer": 1, "tool_calls": teacher}})
+    assert [one["match"] and one["match"]["reference"] for one in calls] == [1, 0, None]
+    assert [one["match"] and one["match"]["exact"] for one in calls] == [False, True, None]
+    assert calls[0]["match"]["reasons"]
+    assert [one["result"] for one in calls] == ["3", "7", "2"]
 
 
-def test_calls_in_tags_are_found_and_broken_ones_stay_text() -> None:
-    text = 'I add. <tool_call>{"name": "add", "arguments": {"a": 1}}</tool_call> Then <tool_call>{"name": </tool_call>'
-    shown = view({"completion": text + " and \\boxed{\\frac{1}{2}}"})
-    assert [one.name for one in shown.steps[0].calls] == ["add"]
-    assert '<tool_call>{"name": </tool_call>' in shown.steps[0].text
-    assert shown.answer == "\\frac{1}{2}"
+def test_flaws_stand_where_they_were_written() -> None:
+    messages = [
+        {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "add", "arguments": {"a": 1}}}]},
+        {"role": "tool", "content": "1"},
+        {"role": "assistant", "content": '\u00e9 I add. <tool_call>{"name": </tool_call> so'},
+        {"role": "tool", "content": "error: the call cannot be read"},
+        {"role": "assistant", "content": 'Then <tool_call>{"name": "fly", "arguments": {}}</tool_call>'},
+        {"role": "tool", "content": "error: no such tool"},
+        {"role": "assistant", "content": "\\boxed{\\frac{1}{2}}"},
+    ]
+    reference = {"answer": "0.5", "tool_calls": [{"name": "add", "arguments": {"a": 1}}]}
+    found, calls = shown({"completion": messages, "reference": reference, "tools": ["add"]})
+    parts = [turn["parts"] for turn in found["turns"]]
+    assert [part["kind"] for part in parts[1]] == ["text", "flaw", "text", "result"]
+    assert parts[1][0]["text"] == "\u00e9 I add. "
+    assert parts[1][1]["flaws"][0][0] == "malformed_call"
+    assert parts[1][3]["text"] == "error: the call cannot be read"
+    assert [one["name"] for one in calls] == ["add", "fly"]
+    assert calls[1]["flaws"][0][0] == "unknown_tool"
+    assert calls[1]["result"] == "error: no such tool"
+    assert found["answer"] == "\\frac{1}{2}"
+
+
+def test_a_call_that_cannot_be_read_is_shown_as_written() -> None:
+    broken = {"function": {"name": "add", "arguments": '{"a": 1'}}
+    fine = {"function": {"name": "add", "arguments": '{"a": 1}'}}
+    row = {
+        "completion": [{"role": "assistant", "content": None, "tool_calls": [fine, broken]}],
+        "reference": {"answer": "1", "tool_calls": [{"name": "add", "arguments": {"a": 1}}]},
+    }
+    _, calls = shown(row)
+    assert calls[0]["arguments"] == [["a", "1"]]
+    assert (calls[1]["broken"], calls[1]["arguments"]) == (True, '{"a": 1')
+
+
+def test_terms_and_their_weights_explain_the_recorded_reward_or_are_left_out() -> None:
+    row = rollout("grpo", 0, good=True)
+    found, _ = shown(row)
+    assert found["terms"] == [["outcome", 0.6, 0.6], ["process", pytest.approx(0.3), 0.3], ["validity", 0.1, 0.1]]
+    found, _ = shown(row | {"reward": 0.5})
+    assert "terms" not in found
+    assert found["note"] == "Scored again with mentor-dense it earns 1; the run recorded the above."
+    assert weights("sparse") == {"outcome": 1.0}
+
+
+def test_a_row_that_cannot_be_scored_says_why_and_spoils_no_other() -> None:
+    rows = [rollout("grpo", 0, good=True), {**rollout("grpo", 1, good=True), "reference": {"tool_calls": 3}}]
+    judged = judge_rows(rows, "mentor")
+    assert judged[0].score is not None
+    assert judged[0].score.matches
+    assert judged[1].score is None
+    found = view(rows[1], judged[1], Shared(), weights={})
+    assert "It cannot be scored again, so no matches are shown: refs[0]" in found["note"]
+    assert [part["kind"] for part in found["turns"][0]["parts"]] == ["text", "call"]
 
 
 def test_results_go_to_their_calls_and_many_calls_are_cut() -> None:
     calls = [{"function": {"name": "add", "arguments": '{"a": 1}'}}] * 50
     tools = [{"role": "tool", "content": str(i)} for i in range(50)]
-    shown = view({"completion": [{"role": "assistant", "content": "", "tool_calls": calls}, *tools]})
-    assert [one.result for one in shown.steps[0].calls] == [str(i) for i in range(40)]
-    assert shown.steps[0].calls[0].arguments == {"a": 1}
-    assert shown.hidden == 10
+    row = {
+        "completion": [{"role": "assistant", "content": "", "tool_calls": calls}, *tools],
+        "reference": {"answer": "1"},
+    }
+    found, made = shown(row)
+    assert [one["result"] for one in made] == [str(i) for i in range(40)]
+    assert found["hidden"] == 10
 
 
 def test_deeply_nested_arguments_are_survived(tmp_path: Path) -> None:
@@ -392,7 +506,7 @@ def test_deeply_nested_arguments_are_survived(tmp_path: Path) -> None:
     line = json.dumps(row | {"reward": 5}).replace('"arguments": {"a": 12, "b": 4}', f'"arguments": {deep}')
     with (folder / "completions.jsonl").open("a") as file:
         file.write(line + "\n")
-    assert "task-eval_after-0" in page(folder).text
+    assert page(folder).data["rollouts"][-1]["task"] == "task-eval_after-0"
 
 
 WILSON = [(0.5, 100, (0.404, 0.596)), (0.0, 10, (0.0, 0.278)), (1.0, 10, (0.722, 1.0)), (0.5, 0, (math.nan, math.nan))]
@@ -401,3 +515,99 @@ WILSON = [(0.5, 100, (0.404, 0.596)), (0.0, 10, (0.0, 0.278)), (1.0, 10, (0.722,
 @pytest.mark.parametrize(("rate", "n", "interval"), WILSON)
 def test_wilson_intervals_are_the_textbooks(rate: float, n: int, interval: tuple[float, float]) -> None:
     assert wilson(rate, n) == pytest.approx(interval, abs=5e-4, nan_ok=True)
+
+
+def test_the_interval_of_a_paired_difference_is_the_published_one() -> None:
+    # Newcombe 1998, table III: 36 right both times, 12 only after, 2 only before, n = 50.
+    before, after = [1] * 36 + [0] * 12 + [1] * 2, [1] * 36 + [1] * 12 + [0] * 2
+    assert paired_interval(before, after) == pytest.approx((0.0569, 0.3404), abs=5e-5)
+
+
+def test_the_paired_interval_covers_the_truth_as_often_as_it_says() -> None:
+    rng = random.Random(7)
+    hits = 0
+    for _ in range(600):
+        before = [int(rng.random() < 0.4) for _ in range(60)]
+        after = [old if rng.random() < 0.6 else int(rng.random() < 0.7) for old in before]
+        low, high = paired_interval(before, after)
+        hits += low <= 0.4 * (0.7 - 0.4) <= high
+    assert 0.92 <= hits / 600 <= 0.98
+
+
+def test_lists_of_right_tasks_make_the_interval_paired(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    before = [1] * 36 + [0] * 12 + [1] * 2
+    after = [1] * 36 + [1] * 12 + [0] * 2
+    rows = [
+        {"stage": stage, "split": "s", "tasks": 50, "accuracy": sum(right) / 50, "correct": right}
+        for stage, right in (("before", before), ("after", after))
+    ]
+    write_lines(folder / "eval.jsonl", rows)
+    assert "+20.0 +6 to +34, paired" in " ".join(page(folder).text.split())
+    write_lines(folder / "eval.jsonl", [rows[0], {**rows[1], "correct": [2, "x"]}])
+    assert ", paired" not in page(folder).text
+
+
+def test_one_run_has_wilsons_interval_and_several_a_bootstrap_over_runs() -> None:
+    assert cell([{"accuracy": 0.5, "tasks": 100}]).ci == pytest.approx((0.404, 0.596), abs=5e-4)
+    split = cell([{"accuracy": value, "tasks": 100} for value in (0.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)])
+    assert split.mean == 0.75
+    assert split.ci == pytest.approx((0.5, 1.0), abs=0.13)
+    tight = cell([{"accuracy": 0.75, "tasks": 400}] * 8)
+    assert tight.ci[1] - tight.ci[0] == pytest.approx(2 * 1.96 * math.sqrt(0.75 * 0.25 / 3200), rel=0.1)
+    assert cell([{}, {"accuracy": "x"}]).values == ()
+
+
+def test_step_time_is_split_into_what_was_measured_and_the_rest() -> None:
+    rows = [
+        {"phase": "grpo", "step_time": 4.0, "timing": {"generate_s": 1.0, "update_s": 2.0}},
+        {"phase": "grpo", "step_time": 4.0, "generate_s": 2.0, "update_s": 1.0, "tools_s": float("nan")},
+        {"phase": "grpo", "step_time": 4.0},
+        {"phase": "base", "generate_s": 9.0},
+    ]
+    found = step_time(rows)
+    assert found is not None
+    assert (found.steps, found.seconds) == (2, 4.0)
+    assert found.shares == [("Generation", 1.5, 0.375), ("Update", 1.5, 0.375), ("Other", 1.0, 0.25)]
+    assert step_time([]) is None
+
+
+def test_a_page_has_the_evaluations_first_and_training_spread_over_the_steps(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    rows = [rollout("eval_before", i, good=False) for i in range(4)]
+    rows += [rollout("grpo", i // 4, good=True) for i in range(400)]
+    rows += [rollout("eval_after", i, good=True) for i in range(4)]
+    write_lines(folder / "completions.jsonl", rows)
+    found = Page(write_report(folder, max_mb=0.05))
+    kept = found.data["rollouts"]
+    assert len(found.html) < len(Page(write_report(folder)).html) - 100_000
+    assert sum(one["phase"] != "grpo" for one in kept) == 8
+    steps = [int(one["step"]) for one in kept if one["phase"] == "grpo"]
+    assert 10 < len(steps) < 100
+    assert (min(steps), max(steps)) == (0, 99)
+    assert max(after - before for before, after in zip(sorted(set(steps)), sorted(set(steps))[1:], strict=False)) <= 26
+    assert f"{408 - len(kept)} of 408 rollouts are not in this page" in found.text
+    assert Page(write_report(folder, max_mb=0)).data["rollouts"] == []
+
+
+def test_names_of_rollouts_do_not_change_when_a_file_grows() -> None:
+    rows = [rollout("grpo", 1, good=True), rollout("grpo", 1, good=False), rollout("grpo", 2, good=True)]
+    few, _ = choose(rows, lambda: rows, max_bytes=10**6)
+    more = [*rows, rollout("grpo", 3, good=True), {"phase": "other"}]
+    many, total = choose(more, lambda: more, max_bytes=10**6)
+    assert [one.name for one in many][:3] == [one.name for one in few]
+    assert len({one.name for one in many}) == total == 4
+
+
+@pytest.mark.parametrize("size", [math.nan, math.inf, -1])
+def test_a_size_that_is_none_is_refused(tmp_path: Path, size: float) -> None:
+    with pytest.raises(InputError, match="max_mb"):
+        write_report(make_run(tmp_path / "run"), max_mb=size)
+    with pytest.raises(InputError, match="at least one run"):
+        write_report([])
+
+
+def test_the_page_is_part_of_the_package() -> None:
+    assets = files("mentor.report").joinpath("assets")
+    names = {entry.name for entry in assets.iterdir()}
+    assert {"report.html.j2", "report.css", "shared.js", "curves.js", "detail.js", "list.js", "browser.js"} <= names

@@ -14,7 +14,7 @@ _COMMANDS = {
     "guest": ("mentor.cli.guest", "guest", "Build guests of the sandbox with packages in them."),
     "import": ("mentor.cli.importing", "import_group", "Turn published data sets into task files."),
     "mcp": ("mentor.cli.mcp", "mcp", "Serve tools over the Model Context Protocol."),
-    "report": ("mentor.cli.report", "report", "Write a run's report.html."),
+    "report": ("mentor.cli.report", "report", "Write a report of runs, one HTML file."),
     "run": ("mentor.cli.run", "run", "Run a Python script in the sandbox."),
     "score": ("mentor.cli.score", "score", "Score rollouts against their references."),
     "serve": ("mentor.cli.serve", "serve", "Serve the sandbox over HTTP."),

@@ -1,4 +1,4 @@
-"""A run folder as one HTML file that opens from disk."""
+"""Run folders as one HTML file that opens from disk."""
 
 from __future__ import annotations
 

@@ -1,26 +1,26 @@
-"""Read a run folder as it is, finished or not, and note what is missing."""
+"""Read run folders as they are, finished or not, and note what is missing."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mentor.data import BadLine, read_jsonl
 from mentor.errors import ConfigError, DataError
+from mentor.report.choose import Kept, choose
 
-__all__ = ["Run", "read_run"]
+__all__ = ["Run", "find_runs", "name_runs", "number", "read_run"]
 
-_PHASES = ("eval_before", "grpo", "eval_after")
-_PER_SIDE = 3  # good and bad rollouts kept per phase
 _FILES = {
     "config.yaml": "the configuration",
     "metrics.jsonl": "the learning curves",
     "eval.jsonl": "the evaluation before and after",
     "completions.jsonl": "the rollouts",
 }
+_STAGES = ("before", "after")
 
 
 @dataclass
@@ -29,18 +29,22 @@ class Run:
 
     Attributes:
         folder: the folder.
+        label: what the page calls it: the folder's name, with the parent's where that alone is not unique.
         config: the resolved configuration, empty when the file is missing.
         metrics: the logged steps in order.
         evaluations: (split, stage) -> the evaluation's row; the last one counts.
-        rollouts: (phase, is it good) -> some rollouts of it.
+        rollouts: the rollouts that fit, in the file's order.
+        left_out: how many rollouts did not fit.
         notes: what is missing or unreadable, as sentences.
     """
 
     folder: Path
+    label: str = ""
     config: Mapping[str, Any] = field(default_factory=dict)
     metrics: list[dict[str, Any]] = field(default_factory=list)
     evaluations: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    rollouts: dict[tuple[str, bool], list[dict[str, Any]]] = field(default_factory=dict)
+    rollouts: list[Kept] = field(default_factory=list)
+    left_out: int = 0
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -48,12 +52,80 @@ class Run:
         """The evaluated splits in the file's order."""
         return list(dict.fromkeys(split for split, _ in self.evaluations))
 
+    @property
+    def method(self) -> str:
+        """The training method, ``unknown`` where the configuration does not say."""
+        method = self.config.get("method")
+        return method if isinstance(method, str) and method else "unknown"
 
-def read_run(folder: Path) -> Run:
-    """Read a run folder by its contract; missing and half-written files become notes.
+    @property
+    def finished(self) -> bool:
+        """Whether the last evaluation is there; ``base`` has but one."""
+        return any(stage == "after" or self.method == "base" for _, stage in self.evaluations)
+
+    def result(self, split: str) -> Mapping[str, Any]:
+        """The row that says what the run came to on a split: after training, for ``base`` the only one."""
+        row = self.evaluations.get((split, "after"))
+        return row or (self.evaluations.get((split, "before"), {}) if self.method == "base" else {})
+
+
+def find_runs(paths: Sequence[str | Path]) -> list[Path]:
+    """The run folders that paths stand for: a run's own, or all below a comparison's folder.
 
     Raises:
-        DataError: there is no folder, or nothing of a run in it; the message says what to do.
+        DataError: a path is no folder, or holds no run; the message says what to do.
+
+    Example:
+        ::
+
+            find_runs(["runs/tiny-mentor-0", "comparisons/leak"])
+    """
+    found: list[Path] = []
+    for folder in map(Path, paths):
+        if not folder.is_dir():
+            what = "this is a file, the run's folder is wanted" if folder.exists() else "no such folder"
+            raise DataError(f"{folder}: {what}; train one first: python -m mentor.train")
+        if _is_run(folder):
+            found.append(folder)
+            continue
+        below = [entry for place in (folder / "runs", folder) if place.is_dir() for entry in sorted(place.iterdir())]
+        runs = [entry for entry in below if not entry.name.startswith(".") and _is_run(entry)]
+        if not runs:
+            raise DataError(
+                f"{folder}: no run is in this folder ({', '.join(_FILES)} are missing); "
+                "pass the folder that python -m mentor.train printed, or one of mentor compare"
+            )
+        found += runs
+    return list({folder.resolve(): folder for folder in found}.values())
+
+
+def _is_run(folder: Path) -> bool:
+    return folder.is_dir() and any((folder / name).is_file() for name in _FILES)
+
+
+def name_runs(folders: Sequence[Path]) -> list[str]:
+    """Names that tell folders apart: the last parts of their paths, as many as that takes.
+
+    Example:
+        >>> name_runs([Path("/a/x/mentor-0"), Path("/a/y/mentor-0")])
+        ['x/mentor-0', 'y/mentor-0']
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    for count in range(1, max(map(len, parts), default=1) + 1):
+        names = ["/".join(part[-count:]) for part in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [str(folder) for folder in folders]
+
+
+def read_run(folder: Path, *, max_bytes: int = 12_000_000) -> Run:
+    """Read a run folder by its contract; missing and half-written files become notes.
+
+    Args:
+        folder: the folder.
+        max_bytes: of the rollouts to keep.
+
+    Raises:
         ConfigError: pyyaml is not installed.
 
     Example:
@@ -62,25 +134,24 @@ def read_run(folder: Path) -> Run:
             run = read_run(Path("runs/tiny-mentor-dense"))
             print(run.splits, run.notes)
     """
-    if not folder.is_dir():
-        what = "this is a file, the run's folder is wanted" if folder.exists() else "no such folder"
-        raise DataError(f"{folder}: {what}; train one first: python -m mentor.train")
-    if not any((folder / name).is_file() for name in _FILES):
-        raise DataError(
-            f"{folder}: no run is in this folder ({', '.join(_FILES)} are missing); "
-            "pass the folder that python -m mentor.train printed"
-        )
-    run = Run(folder)
+    run = Run(folder, label=name_runs([folder])[0])
     run.config = _config(folder / "config.yaml", run.notes)
     run.metrics = list(_rows(folder / "metrics.jsonl", run.notes))
     for row in _rows(folder / "eval.jsonl", run.notes):
-        if isinstance(row.get("split"), str) and row.get("stage") in ("before", "after"):
+        if isinstance(row.get("split"), str) and row.get("stage") in _STAGES:
             run.evaluations[row["split"], row["stage"]] = row
-    _choose(_rows(folder / "completions.jsonl", run.notes), run)
+    path, unheard = folder / "completions.jsonl", list[str]()
+    run.rollouts, total = choose(_rows(path, run.notes), lambda: _rows(path, unheard), max_bytes=max_bytes)
+    run.left_out = total - len(run.rollouts)
+    if run.left_out:
+        run.notes.append(
+            f"completions.jsonl: {run.left_out:,} of {total:,} rollouts are not in this page, for its size; "
+            "--max-mb changes that."
+        )
     if (folder / "eval.jsonl").is_file():
-        for stage in ("before", "after"):
-            if not any(found == stage for _, found in run.evaluations):
-                run.notes.append(f"No evaluation {stage} training: was the run interrupted?")
+        for stage in _STAGES:
+            if run.method != "base" and not any(found == stage for _, found in run.evaluations):
+                run.notes.append(f"No evaluation {stage} training: was the run interrupted, or is it still going?")
     return run
 
 
@@ -94,13 +165,13 @@ def _config(path: Path, notes: list[str]) -> Mapping[str, Any]:
     except FileNotFoundError:
         notes.append(f"{path.name} is missing: {_FILES[path.name]} cannot be shown.")
         return {}
-    except (yaml.YAMLError, OSError, ValueError) as error:
+    except (yaml.YAMLError, OSError, ValueError, RecursionError) as error:
         notes.append(f"{path.name} cannot be read: {' '.join(str(error).split())}")
         return {}
     if not isinstance(config, dict):
         notes.append(f"{path.name} holds no settings.")
         return {}
-    return config
+    return {str(key): value for key, value in config.items()}
 
 
 def _rows(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
@@ -115,28 +186,6 @@ def _rows(path: Path, notes: list[str]) -> Iterator[dict[str, Any]]:
     if bad:
         rows = "1 line" if len(bad) == 1 else f"{len(bad)} lines"
         notes.append(f"{path.name}: {rows} left out; the first is line {bad[0].line}: {bad[0].reason}")
-
-
-def _choose(rows: Iterator[dict[str, Any]], run: Run) -> None:
-    """Keep, in one pass, the best and the worst rollouts of each phase; of training the latest ones."""
-    for row in rows:
-        phase = row.get("phase")
-        if phase not in _PHASES:
-            continue
-        good = bool(row.get("correct"))
-        kept = run.rollouts.setdefault((phase, good), [])
-        kept.append(row)
-        if len(kept) > _PER_SIDE:
-            kept.remove(_dullest(kept, phase, good))
-
-
-def _dullest(kept: list[dict[str, Any]], phase: str, good: bool) -> dict[str, Any]:
-    """The row that shows least: the oldest in training, else the one of middling reward, splits kept apart."""
-    if phase == "grpo":
-        return kept[0]
-    splits = [row.get("split") for row in kept]
-    crowded = [row for row in kept if splits.count(row.get("split")) > 1] or kept
-    return (min if good else max)(crowded, key=lambda row: number(row.get("reward"), 0.0))
 
 
 def number(value: Any, default: float = math.nan) -> float:
