@@ -179,7 +179,7 @@ def test_the_page_says_what_was_trained_and_what_it_brought(tmp_path: Path) -> N
     assert "What is missing" not in text
     assert found.tags.count("figure") == 7 + 2
     assert "2.50 s over 60 steps" in text
-    assert "60.0 % 1.500 s 36.0 % 0.900 s 0.8 % 0.020 s 0.2 % 0.005 s – 3.0 % 0.075 s" in text
+    assert "60.0 % 1.500 s 36.0 % 0.900 s 0.8 % 0.020 s 0.2 % 0.005 s \N{EN DASH} 3.0 % 0.075 s" in text
     ids = [value for name, value in found.attributes if name == "id"]
     assert len(ids) == len(set(ids)) > 0
 
