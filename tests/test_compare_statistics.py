@@ -110,6 +110,12 @@ def test_the_sign_flip_test_is_scipys_exact_permutation_test() -> None:
         assert found.effect.low <= found.effect.value <= found.effect.high
 
 
+def test_wilcoxon_with_ties_and_zeros_is_scipys() -> None:
+    for d in ([0.1, 0.1, -0.1, 0.3, 0.3, 0.2], [0.0, 0.2, 0.2, 0.1, -0.4], [0.5, 0.5, 0.5, 0.5]):
+        found = paired_test(keyed(d), keyed(np.zeros(len(d))))
+        assert found.wilcoxon_p == pytest.approx(stats.wilcoxon(d).pvalue)
+
+
 def test_sign_flips_with_ties_and_with_many_pairs() -> None:
     ties = paired_test(keyed([0.1 + 0.2, 0.9, 0.9]), keyed([0.3, 0.1, 0.1]))
     assert (ties.wins, ties.losses, ties.p) == (2, 0, 0.5)

@@ -1,4 +1,4 @@
-"""Commands whose packages come with an extra."""
+"""What commands share: packages that come with an extra, and errors of the caller."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from contextlib import contextmanager
 
 import click
 
-__all__ = ["needs"]
+from mentor.errors import MentorError
+
+__all__ = ["needs", "refused"]
 
 
 @contextmanager
@@ -21,3 +23,16 @@ def needs(extra: str) -> Iterator[None]:
         raise click.ClickException(
             f"the package {error.name!r} is missing; install it with: pip install 'mentor-rs[{extra}]'"
         ) from error
+
+
+@contextmanager
+def refused() -> Iterator[None]:
+    """Ends the command with exit code 2 and one line where what was asked for cannot be done."""
+    try:
+        yield
+    except MentorError as error:
+        raise _Refused(str(error)) from error
+
+
+class _Refused(click.ClickException):
+    exit_code = 2
