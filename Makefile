@@ -50,7 +50,7 @@ $(VENV)/.train: $(VENV)/.torch $(VENV)/.extension
 
 $(VENV)/.dev: $(VENV)/.train
 	@echo 'Installing the packages for development'
-	@$(PIP) --no-build-isolation --editable '.[train,serve,mcp,adapters,dev]'
+	@$(PIP) --no-build-isolation --editable '.[train,serve,mcp,adapters,teach,dev]'
 	@touch $@
 
 build: $(VENV)/.extension ## Build the extension into the virtual environment

@@ -19,6 +19,7 @@ _COMMANDS = {
     "run": ("mentor.cli.run", "run", "Run a Python script in the sandbox."),
     "score": ("mentor.cli.score", "score", "Score rollouts against their references."),
     "serve": ("mentor.cli.serve", "serve", "Serve the sandbox over HTTP."),
+    "teach": ("mentor.cli.teach", "teach", "Get references from a teacher: ask, execute, verify, keep the best."),
     "train": ("mentor.cli.train", "train", "Train a model (as python -m mentor.train)."),
 }
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-if TYPE_CHECKING:
-    from mentor.sandbox import Limits
-    from mentor.tools import ToolSet
+from mentor.cli.toolsets import source_tools, suite_tools
 
 __all__ = ["mcp"]
 
@@ -41,44 +37,10 @@ def mcp(
         raise click.UsageError("say what to serve: --suite NAME, --source FILE, or both")
     try:
         limits = Limits(timeout_ms=timeout_ms, memory_mb=memory_mb)
-        toolsets = [_suite(suite) for suite in suites]
-        toolsets += [_source(file, limits, seed) for file in sources]
+        toolsets = [suite_tools(suite) for suite in suites]
+        toolsets += [source_tools(file, limits, seed) for file in sources]
         serve(toolsets, name=name)
     except InputError as error:
         raise click.UsageError(str(error)) from error
     except KeyboardInterrupt:
         raise click.exceptions.Exit(130) from None
-
-
-def _suite(name: str) -> ToolSet:
-    from mentor import tools
-
-    makers = {word: getattr(tools, word) for word in tools.__all__ if _makes_tools(getattr(tools, word))}
-    if name not in makers:
-        raise click.UsageError(f"--suite: there is no {name!r}; there are: {', '.join(sorted(makers))}")
-    suite: ToolSet = makers[name]()
-    return suite
-
-
-def _makes_tools(thing: object) -> bool:
-    """Whether this is a function that gives a tool set without being given anything."""
-    from mentor.tools import ToolSet
-
-    if not inspect.isfunction(thing):
-        return False
-    signature = inspect.signature(thing)
-    return signature.return_annotation in ("ToolSet", ToolSet) and all(
-        parameter.default is not parameter.empty for parameter in signature.parameters.values()
-    )
-
-
-def _source(file: Path, limits: Limits, seed: int) -> ToolSet:
-    from mentor.cli.run import read_script
-    from mentor.errors import InputError
-    from mentor.tools import ToolSet
-
-    text, name = read_script(file)
-    try:
-        return ToolSet.from_source(text, limits=limits, seed=seed)
-    except InputError as error:
-        raise click.UsageError(f"{name}: {error}") from error
