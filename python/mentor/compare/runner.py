@@ -22,6 +22,7 @@ from mentor.errors import ConfigError, DataError
 __all__ = ["LOGS", "Outcome", "Watcher", "run_plan"]
 
 LOGS = "logs"
+TRAIN = (sys.executable, "-m", "mentor.train")
 _POLL = 0.2
 _GIVE_UP = 3
 """So many failures at the start, with nothing finished, end the comparison: the rest would fail as well."""
@@ -170,7 +171,7 @@ class _Runner:
                 self._watcher.ended(arm, "left out: another process runs it", 0.0)
                 return
             process = subprocess.Popen(
-                [sys.executable, "-m", "mentor.train", *words],
+                [*TRAIN, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
