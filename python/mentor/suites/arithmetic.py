@@ -73,9 +73,7 @@ _IN_DOMAIN = _Kind(summary="1 to 3 operations, operands up to 99, 6 of the 12 to
 _SPLITS: dict[str, _Kind] = {
     "in_domain": _IN_DOMAIN,
     "depth": replace(_IN_DOMAIN, summary="4 operations", depths=(4,)),
-    "operands": replace(
-        _IN_DOMAIN, summary="operands of three digits, results of up to five", low=100, high=999, largest=99_999
-    ),
+    "operands": replace(_IN_DOMAIN, summary="operands of three digits", low=100, high=999, largest=999_999),
     "phrasing": replace(_IN_DOMAIN, summary="every wording is another one", reworded=True),
     "combinations": replace(
         _IN_DOMAIN,
@@ -116,7 +114,7 @@ def arithmetic() -> Suite:
 def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[Task]:
     check_split("arithmetic", _SPLITS, split)
     drafts = _drafts(_SPLITS[split], random.Random(f"arithmetic-{split}-{seed}"))
-    return finish(drafts, count, suite="arithmetic", split=split, tools=tools, exclude=exclude)
+    return finish(drafts, count, name=f"arithmetic-{split}-{seed}", split=split, tools=tools, exclude=exclude)
 
 
 def _drafts(kind: _Kind, rng: random.Random) -> Iterator[Draft]:

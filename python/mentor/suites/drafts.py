@@ -19,11 +19,11 @@ Call: TypeAlias = "tuple[str, dict[str, Any]]"
 Solve: TypeAlias = "Generator[Call, Any, str]"
 """A teacher at work: yields a call, is sent the value that the tool gave, returns the answer."""
 
-_SESSIONS = 64
-"""Rollouts at a time: each session has a guest of its own."""
+_SESSIONS, _BATCH = 16, 256
+"""Rollouts at a time: with sessions, each of which has guests of its own, and without."""
 
-_ATTEMPTS = 200
-"""Drafts per task that may repeat an earlier prompt before a split counts as exhausted."""
+_REPEATS = 2_000
+"""Earlier prompts in a row, after which a split counts as exhausted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,9 +48,9 @@ class Draft:
 
 
 def finish(
-    drafts: Iterator[Draft], count: int, *, suite: str, split: str, tools: ToolSet, exclude: Collection[str]
+    drafts: Iterator[Draft], count: int, *, name: str, split: str, tools: ToolSet, exclude: Collection[str]
 ) -> list[Task]:
-    """Execute drafts until there are enough tasks with different prompts.
+    """Execute drafts until there are enough tasks with different prompts; their ids are `name` and a number.
 
     Raises:
         InputError: The split holds too few different tasks, or a reference cannot be executed.
@@ -59,21 +59,22 @@ def finish(
         raise TypeError(f"count must be an int, not {type(count).__name__}")
     if count < 0:
         raise InputError(f"count must not be negative, but is {count}")
-    seen = set(exclude)
+    seen, repeats = set(exclude), 0
     chosen: list[Draft] = []
-    for _, draft in zip(range(_ATTEMPTS * count + 1_000), drafts, strict=False):
-        if len(chosen) == count:
-            break
-        if draft.prompt not in seen:
+    while len(chosen) < count and repeats < _REPEATS:
+        draft = next(drafts)
+        repeats = repeats + 1 if draft.prompt in seen else 0
+        if not repeats:
             seen.add(draft.prompt)
             chosen.append(draft)
     if len(chosen) < count:
-        raise InputError(f"{suite}: split {split!r}: only {len(chosen)} different tasks found, {count} wanted")
+        raise InputError(f"{name}: only {len(chosen)} different tasks found, {count} wanted")
     tasks: list[Task] = []
-    for start in range(0, count, _SESSIONS):
-        part = chosen[start : start + _SESSIONS]
+    size = _BATCH if tools.pure else _SESSIONS
+    for start in range(0, count, size):
+        part = chosen[start : start + size]
         ways = _solve(tools, [(draft.setup, solve) for draft in part for solve in (draft.solve, *draft.others)])
-        tasks += [_task(draft, ways, f"{suite}-{split}-{start + at}", split) for at, draft in enumerate(part)]
+        tasks += [_task(draft, ways, f"{name}-{start + at}", split) for at, draft in enumerate(part)]
     return tasks
 
 

@@ -48,6 +48,11 @@ class Entity:
     title: str
     facts: dict[str, Entity | int] = field(default_factory=dict, repr=False)
 
+    @property
+    def shared(self) -> bool:
+        """Whether something else has the same name."""
+        return self.title != self.name
+
 
 @dataclass(frozen=True, kw_only=True)
 class Relation:

@@ -91,7 +91,7 @@ def _again(call: Mapping[str, Any]) -> Mapping[str, Any]:
 def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[Task]:
     check_split("library", _SPLITS, split)
     drafts = _drafts(_SPLITS[split], random.Random(f"library-{split}-{seed}"))
-    return finish(drafts, count, suite="library", split=split, tools=tools, exclude=exclude)
+    return finish(drafts, count, name=f"library-{split}-{seed}", split=split, tools=tools, exclude=exclude)
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def _drafts(kind: _Kind, rng: random.Random) -> Iterator[Draft]:
 
 def _path(kind: _Kind, rng: random.Random) -> _Path | None:
     entities, _ = encyclopedia()
-    start = rng.choice([entity for entity in entities if (entity.title != entity.name) == kind.namesakes])
+    start = rng.choice([entity for entity in entities if entity.shared == kind.namesakes])
     relations: list[str] = []
     at = start
     for left in reversed(range(rng.choice(kind.hops))):
@@ -140,7 +140,7 @@ def _path(kind: _Kind, rng: random.Random) -> _Path | None:
             for name, fact in at.facts.items()
             if isinstance(fact, Entity) == bool(left)
             # What is read on the way has one name only.
-            and not (isinstance(fact, Entity) and (fact.title != fact.name or fact is start))
+            and not (isinstance(fact, Entity) and (fact.shared or fact is start))
         ]
         if not fitting:
             return None
@@ -165,7 +165,7 @@ def _draft(path: _Path, how: str, kind: _Kind, rng: random.Random) -> Draft:
         for other in entities
         if other.kind == path.start.kind
         and other is not path.start
-        and other.title == other.name
+        and not other.shared
         and other.facts[relation] != path.value
     ]
     second = _Path(rng.choice(others), path.relations)
@@ -192,7 +192,7 @@ def _make(question: str, solve: Callable[[], Read], planned: Any) -> Draft:
 
 def _question(path: _Path, kind: _Kind) -> str:
     shown = path.start.name
-    if path.start.title != path.start.name:
+    if path.start.shared:
         shown = f"the {path.start.kind} {shown}"
     for name in path.relations:
         relation = RELATIONS[name]
