@@ -114,7 +114,7 @@ def arithmetic() -> Suite:
 def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[Task]:
     check_split("arithmetic", _SPLITS, split)
     drafts = _drafts(_SPLITS[split], random.Random(f"arithmetic-{split}-{seed}"))
-    return finish(drafts, count, name=f"arithmetic-{split}-{seed}", split=split, tools=tools, exclude=exclude)
+    return finish(drafts, count, suite="arithmetic", split=split, seed=seed, tools=tools, exclude=exclude)
 
 
 def _drafts(kind: _Kind, rng: random.Random) -> Iterator[Draft]:

@@ -48,9 +48,9 @@ class Draft:
 
 
 def finish(
-    drafts: Iterator[Draft], count: int, *, name: str, split: str, tools: ToolSet, exclude: Collection[str]
+    drafts: Iterator[Draft], count: int, *, suite: str, split: str, seed: int, tools: ToolSet, exclude: Collection[str]
 ) -> list[Task]:
-    """Execute drafts until there are enough tasks with different prompts; their ids are `name` and a number.
+    """Execute drafts until there are enough tasks with different prompts; the same seed gives the same tasks.
 
     Raises:
         InputError: The split holds too few different tasks, or a reference cannot be executed.
@@ -59,6 +59,7 @@ def finish(
         raise TypeError(f"count must be an int, not {type(count).__name__}")
     if count < 0:
         raise InputError(f"count must not be negative, but is {count}")
+    name = f"{suite}-{split}-{seed}"
     seen, repeats = set(exclude), 0
     chosen: list[Draft] = []
     while len(chosen) < count and repeats < _REPEATS:
@@ -74,7 +75,10 @@ def finish(
     for start in range(0, count, size):
         part = chosen[start : start + size]
         ways = _solve(tools, [(draft.setup, solve) for draft in part for solve in (draft.solve, *draft.others)])
-        tasks += [_task(draft, ways, f"{name}-{start + at}", split) for at, draft in enumerate(part)]
+        tasks += [
+            _task(draft, ways, f"{name}-{start + at}", {"split": split, "tools_suite": suite})
+            for at, draft in enumerate(part)
+        ]
     return tasks
 
 
@@ -88,11 +92,11 @@ class _Way:
     answer: str = ""
 
 
-def _task(draft: Draft, ways: Iterator[_Way], name: str, split: str) -> Task:
+def _task(draft: Draft, ways: Iterator[_Way], name: str, known: Mapping[str, Any]) -> Task:
     first, *others = (next(ways) for _ in range(1 + len(draft.others)))
     if wrong := next((way for way in others if way.answer != first.answer), None):
         raise InputError(f"{name}: two ways lead to {first.answer!r} and {wrong.answer!r}")
-    meta: dict[str, Any] = {"split": split, "results": first.results, **draft.meta}
+    meta: dict[str, Any] = {**known, "results": first.results, **draft.meta}
     if draft.setup:
         meta["setup"] = [dict(call) for call in draft.setup]
     if others:

@@ -104,7 +104,7 @@ def _again(call: Mapping[str, Any]) -> Mapping[str, Any]:
 def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[Task]:
     check_split("everyday", _SPLITS, split)
     drafts = _drafts(_SPLITS[split], random.Random(f"everyday-{split}-{seed}"), tools.names)
-    return finish(drafts, count, name=f"everyday-{split}-{seed}", split=split, tools=tools, exclude=exclude)
+    return finish(drafts, count, suite="everyday", split=split, seed=seed, tools=tools, exclude=exclude)
 
 
 def _drafts(kind: _Kind, rng: random.Random, known: list[str]) -> Iterator[Draft]:

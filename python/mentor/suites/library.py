@@ -91,7 +91,7 @@ def _again(call: Mapping[str, Any]) -> Mapping[str, Any]:
 def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[Task]:
     check_split("library", _SPLITS, split)
     drafts = _drafts(_SPLITS[split], random.Random(f"library-{split}-{seed}"))
-    return finish(drafts, count, name=f"library-{split}-{seed}", split=split, tools=tools, exclude=exclude)
+    return finish(drafts, count, suite="library", split=split, seed=seed, tools=tools, exclude=exclude)
 
 
 @dataclass(frozen=True)

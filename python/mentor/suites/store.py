@@ -260,7 +260,7 @@ def _again(call: Mapping[str, Any]) -> Mapping[str, Any] | None:
 def _draw(split: str, count: int, *, seed: int, tools: ToolSet, exclude: Collection[str]) -> list[Task]:
     check_split("store", _SPLITS, split)
     drafts = _drafts(_SPLITS[split], random.Random(f"store-{split}-{seed}"))
-    return finish(drafts, count, name=f"store-{split}-{seed}", split=split, tools=tools, exclude=exclude)
+    return finish(drafts, count, suite="store", split=split, seed=seed, tools=tools, exclude=exclude)
 
 
 @dataclass

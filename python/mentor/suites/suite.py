@@ -31,8 +31,9 @@ class Suite:
     """Tasks that are executed: tools, a generator with a verifying reference maker, and splits.
 
     A task's ``tools`` are names of the suite's tools; what a split leaves out is not offered. ``meta`` may hold
-    ``setup``, calls ``{name, arguments}`` that put the session into the state that the task begins with, and holds
-    ``results``, the texts that the reference's calls gave when they were executed.
+    ``setup``, calls ``{name, arguments}`` that put the session into the state that the task begins with, and
+    ``paths``, other ways to the answer; it holds ``split``, ``tools_suite``, the suite's name, and ``results``, the
+    texts that the reference's calls gave when they were executed.
 
     Attributes:
         name: The suite's name, as ``--suite`` takes it.
