@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable
@@ -13,7 +14,7 @@ import pytest
 import mentor
 from mentor.data import Task, read_tasks
 from mentor.errors import ConfigError, DataError, InputError, ModelError
-from mentor.suites import open_suite
+from mentor.suites import SUITES, open_suite
 from mentor.teach import Assignment, Solver, TeachReport, TeachSettings, assign, read_assignments, teach
 from mentor.teach import Endpoint as Client
 from mentor.tools import ToolSet
@@ -582,3 +583,20 @@ def test_clients_that_cannot_be() -> None:
     ):
         with pytest.raises(ConfigError, match=message):
             Client(api_key="k", **options)
+
+
+@pytest.mark.parametrize("name", list(SUITES))
+def test_the_solver_of_each_suite(name: str, tmp_path: Path) -> None:
+    suite = open_suite(name)
+    tools = suite.open_tools()
+    tasks = suite.draw("in_domain", 10, seed=4, tools=tools, exclude=())
+    report = teach(assign(tasks, tools), Solver(), tools=tools, output=tmp_path / "o.jsonl")
+    assert [task.id for task in report.tasks] == [task.id for task in tasks]
+    assert [task.meta["results"] for task in report.tasks] == [task.meta["results"] for task in tasks]
+
+
+def test_within_an_event_loop(tools: ToolSet, tasks: list[Task], tmp_path: Path) -> None:
+    async def notebook() -> TeachReport:
+        return teach(assign(tasks, tools), Solver(), tools=tools, output=tmp_path / "o.jsonl")
+
+    assert len(asyncio.run(notebook()).tasks) == 8

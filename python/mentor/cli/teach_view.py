@@ -31,6 +31,7 @@ class Watch:
         self._console, self._settings = console, settings
         self._bar: Bar | None = None
         self._told = time.monotonic()
+        self._stopping = False
 
     def __enter__(self) -> Watch:
         if self._console.is_terminal:
@@ -49,6 +50,9 @@ class Watch:
 
     def __call__(self, progress: Progress) -> None:
         """Show the numbers."""
+        if progress.stopping and not self._stopping:
+            self._stopping = True
+            self._console.print("stopping when what is under way has come back; Ctrl-C again gives it up")
         if self._bar is not None:
             task = self._bar.task_ids[0]
             self._bar.update(task, total=progress.tasks, completed=progress.done, numbers=self._numbers(progress))

@@ -26,6 +26,7 @@ class Progress:
         tokens_out: Tokens of all replies, likewise.
         cost: What they cost; 0 without prices.
         seconds: Seconds since the run began.
+        stopping: Whether the user stopped it, so that it only waits for what is under way.
     """
 
     tasks: int
@@ -37,6 +38,7 @@ class Progress:
     tokens_out: int = 0
     cost: float = 0.0
     seconds: float = 0.0
+    stopping: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

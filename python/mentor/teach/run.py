@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,13 @@ def teach(
         watch=watch,
         stop=stop,
     )
-    return asyncio.run(_interruptible(work, stop))
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_interruptible(work, stop))
+    # Called within an event loop, as in a notebook: a loop of its own, in a thread of its own.
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, _interruptible(work, stop)).result()
 
 
 async def ateach(
@@ -235,6 +242,7 @@ class _Run:
         progress.asked, progress.replayed = self.source.asked, self.source.replayed
         progress.tokens_in, progress.tokens_out, progress.cost = spending.tokens_in, spending.tokens_out, spending.cost
         progress.seconds = time.monotonic() - self.began
+        progress.stopping = self.stop.is_set()
         if self.watch is not None:
             self.watch(progress)
 
