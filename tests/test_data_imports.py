@@ -194,7 +194,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), VALUES, max_size=3), max_size=4), st.randoms())
 def test_any_calls_match_themselves_in_any_order(arguments: list[dict[str, Any]], rng: Any) -> None:
     allowed = [{"f": {key: [value] for key, value in one.items()}} for one in arguments]
@@ -545,7 +545,7 @@ NODES = st.recursive(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(NODES)
 def test_any_description_gives_a_schema_or_a_reason(node: Any) -> None:
     schema = tool_schema("f", "", {"properties": {"a": node}})

@@ -21,6 +21,7 @@ _COMMANDS = {
     "serve": ("mentor.cli.serve", "serve", "Serve the sandbox over HTTP."),
     "teach": ("mentor.cli.teach", "teach", "Get references from a teacher: ask, execute, verify, keep the best."),
     "train": ("mentor.cli.train", "train", "Train a model (as python -m mentor.train)."),
+    "validate": ("mentor.cli.validate", "validate", "Check task files, row by row."),
 }
 
 

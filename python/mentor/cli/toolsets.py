@@ -12,7 +12,16 @@ if TYPE_CHECKING:
     from mentor.sandbox import Limits
     from mentor.tools import ToolSet
 
-__all__ = ["source_tools", "suite_tools"]
+__all__ = ["open_tools", "source_tools", "suite_tools"]
+
+
+def open_tools(name: str, *, option: str = "--tools") -> ToolSet:
+    """The tools of a Python file, of a task suite, or of ``mentor.tools``, whichever the name means."""
+    from mentor.suites import SUITES, open_suite
+
+    if name.endswith(".py") or Path(name).is_file():
+        return source_tools(Path(name))
+    return open_suite(name).open_tools() if name in SUITES else suite_tools(name, option=option)
 
 
 def suite_tools(name: str, *, option: str = "--suite") -> ToolSet:

@@ -113,8 +113,11 @@ class ToolChecks:
         """The calls as they are, or with arguments that spell a value (``"[1]"`` for a list) as that value.
 
         Raises:
-            LeftOut: a tool's schema is none, or a call does not fit the offered tools even so.
+            LeftOut: two tools have one name, a tool's schema is none, or a call does not fit the offered tools even so.
         """
+        names = [tool.get("function", tool)["name"] for tool in tools]
+        if len(set(names)) < len(names):
+            raise LeftOut("two tools have one name", max(names, key=names.count))
         for tool in tools:
             compiled = self.compiled(tool)
             if isinstance(compiled, str):

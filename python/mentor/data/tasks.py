@@ -71,7 +71,7 @@ class Task:
             name = default_id
         if isinstance(name, bool) or not isinstance(name, str | int):
             raise InputError(f"id: a string is wanted, found {json_type(name)}")
-        meta = _expect(row.get("meta") or {}, dict, "meta", "an object")
+        meta = {} if row.get("meta") is None else _expect(row["meta"], dict, "meta", "an object")
         extra = {key: value for key, value in row.items() if key not in _FIELDS}
         return cls(
             id=str(name),
