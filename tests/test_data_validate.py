@@ -24,6 +24,7 @@ from mentor.data.svamp import import_svamp
 from mentor.data.toolrl import import_toolrl
 from mentor.data.validation import KINDS, StopChecking, ValidationReport, task_schema, validate_tasks
 from mentor.errors import DataError, InputError
+from mentor.suites import SUITES, open_suite
 from mentor.tools import ToolSet, arithmetic
 
 CASES = Path(__file__).parent / "cases"
@@ -386,6 +387,18 @@ def test_what_importers_write_reads_back_and_is_clean(tmp_path: Path, tools: Too
     assert report.executed == (len(tasks) if executable else 0)
     for task in tasks:
         jsonschema.validate(task.to_dict(), task_schema())
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_tasks_of_a_suite_are_clean_in_its_own_tools(tmp_path: Path, name: str) -> None:
+    suite = open_suite(name)
+    own = suite.open_tools()
+    split = next(iter(suite.splits))
+    file = tmp_path / "tasks.jsonl"
+    write_tasks(file, suite.draw(split, 4, seed=5, tools=own, exclude=()))
+    report = validate_tasks([file], tools=own, execute=True)
+    assert [str(problem) for problem in report.problems if problem.level == "error"] == []
+    assert report.executed == report.rows == 4
 
 
 def run(*arguments: object) -> Result:
