@@ -20,7 +20,7 @@ from mentor.errors import DataError, InputError
 from mentor.report import write_report
 from mentor.report.choose import choose
 from mentor.report.curves import Series, draw_phases
-from mentor.report.judged import judge_rows, weights
+from mentor.report.judged import judge_rows, reward_of, weights
 from mentor.report.numbers import cell, paired_interval, wilson
 from mentor.report.rollouts import Shared, view
 from mentor.report.text import clean
@@ -394,15 +394,90 @@ def test_a_wrong_folder_says_what_to_do(tmp_path: Path) -> None:
         write_report(tmp_path / "empty")
 
 
-def test_the_command_prints_the_path_or_the_error(tmp_path: Path) -> None:
+def report_command() -> Any:
     from mentor.cli.report import report
 
+    return report
+
+
+def test_the_command_prints_the_path_or_the_error(tmp_path: Path) -> None:
+    report = report_command()
     folder = make_run(tmp_path / "run")
     done = CliRunner().invoke(report, [str(folder)])
     assert (done.exit_code, done.output) == (0, f"{folder / 'report.html'}\n")
     failed = CliRunner().invoke(report, [str(tmp_path / "none")])
     assert failed.exit_code == 2
     assert failed.output.startswith(f"Error: {tmp_path / 'none'}: no such folder")
+
+
+def make_comparison(root: Path) -> Path:
+    """A comparison's folder: two methods with two seeds each, one of them with another setting."""
+    (root / "runs").mkdir(parents=True)
+    for method in ("mentor", "sparse"):
+        for seed in (0, 1):
+            folder = make_run(root / "runs" / f"{method}-{seed}", rows=6)
+            config = CONFIG.replace("mentor-dense", method).replace("seed: 3", f"seed: {seed}")
+            beta = 0.02 if (method, seed) == ("sparse", 1) else 0.0
+            (folder / "config.yaml").write_text(config + f"beta: {beta}\noutput_dir: {folder}\n")
+    return root
+
+
+def test_runs_of_a_comparison_share_a_page(tmp_path: Path) -> None:
+    root = make_comparison(tmp_path / "leak")
+    (root / "runs" / "waiting").mkdir()
+    path = write_report(root)
+    assert path == root / "report.html"
+    found = Page(path)
+    text = " ".join(found.text.split())
+    assert "Run State Duration method seed beta mentor-0 finished 0:00:14 mentor 0 0.0" in text
+    assert re.findall(r"<td class=\"setting\"><mark>(.*?)</mark>", found.html) == ["0.02"]
+    assert "Method Runs in_domain ood_depth ood_operands before training 4 11.0 %" in text
+    assert re.search(r"mentor 2 86.0 % 8\d % to 9\d % .* sparse 2 86.0 %", text)
+    assert "mentor (mean of 2)" in text
+    assert [run["label"] for run in found.data["runs"]] == ["mentor-0", "mentor-1", "sparse-0", "sparse-1"]
+    assert [len(one["series"]) for one in found.data["curves"][0]] == [2] * len(found.data["curves"][0])
+    assert len(found.data["rollouts"]) == 96
+    assert len({one["id"] for one in found.data["rollouts"]}) == 96
+    assert len(found.data["prompts"]) == 12
+    assert text.count("What is missing") == 0
+
+
+def test_runs_of_one_name_are_told_apart_and_the_file_can_be_named(tmp_path: Path) -> None:
+    folders = [make_run(path) for name in ("x", "y") if (path := tmp_path / name / "mentor-0").parent.mkdir() is None]
+    done = CliRunner().invoke(report_command(), [*map(str, folders), str(folders[0]), "-o", str(tmp_path / "two.html")])
+    assert (done.exit_code, done.output) == (0, f"{tmp_path / 'two.html'}\n")
+    assert [run["label"] for run in Page(tmp_path / "two.html").data["runs"]] == ["x/mentor-0", "y/mentor-0"]
+
+
+def test_a_run_that_is_still_going_is_read_as_far_as_it_is(tmp_path: Path) -> None:
+    root = make_comparison(tmp_path / "leak")
+    (root / "runs" / "sparse-1" / "eval.jsonl").unlink()
+    with (root / "runs" / "sparse-1" / "config.yaml").open("a") as file:
+        file.write("max_steps: 40\n")
+    young = root / "runs" / "young"
+    young.mkdir()
+    (young / "config.yaml").write_text("method: strict\n")
+    text = " ".join(Page(write_report(root)).text.split())
+    assert "sparse-1 step 6 of 40" in text
+    assert "young nothing logged yet" in text
+    assert "sparse-1: eval.jsonl is missing: the evaluation before and after cannot be shown." in text
+    assert re.search(r"strict 1 \N{EN DASH} \N{EN DASH} \N{EN DASH}", text)
+
+
+def test_a_method_without_training_counts_with_its_only_evaluation(tmp_path: Path) -> None:
+    root = make_comparison(tmp_path / "leak")
+    base = make_run(root / "runs" / "base-0", after=False)
+    (base / "config.yaml").write_text("method: base\n")
+    (base / "metrics.jsonl").write_text("")
+    text = " ".join(Page(write_report(root)).text.split())
+    assert "base 1 11.0 %" in text
+    assert "No evaluation after" not in text
+
+
+def test_rewards_are_those_that_the_trainer_uses() -> None:
+    from mentor.config.methods import METHODS
+
+    assert {name: reward_of(name) for name in METHODS} == {name: method.reward for name, method in METHODS.items()}
 
 
 def test_the_same_run_gives_the_same_page(tmp_path: Path) -> None:

@@ -30,12 +30,13 @@ const startBrowser = (root) => {
   const search = el("input", "");
   search.type = "search";
   search.name = "search";
-  search.placeholder = "words in prompt, text, calls, results";
+  search.placeholder = 'words, "a phrase"';
+  search.title = "In prompts, texts, calls, results, answers and defects";
   const searchField = field("Search", search);
   searchField.classList.add("search");
   bar.append(searchField);
   filters.push(() => {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = (search.value.toLowerCase().match(/"[^"]+"|\S+/g) ?? []).map((word) => word.replace(/^"(.+)"$/, "$1"));
     return words.length ? (rollout) => words.every((word) => haystack(rollout).includes(word)) : null;
   });
 
@@ -126,15 +127,20 @@ const startBrowser = (root) => {
   const list = new VirtualList(go);
   root.append(bar, el("p", "tally", count, hint), el("div", "panes", list.node, detail));
 
+  // The list follows at once; the detail once per frame, and the address when the keys rest.
+  let frame = 0;
+  let address = 0;
   const choose = (rollout, { remember = false, centred = false } = {}) => {
     chosen = rollout;
-    list.choose(rollout);
-    if (rollout) {
-      list.reveal(rollout, centred);
-      const others = byPrompt.get(rollout.prompt).filter((one) => one !== rollout);
-      detail.replaceChildren(...showDetail(rollout, others));
-      if (remember) history.replaceState(null, "", link(rollout));
-    } else detail.replaceChildren(el("p", "empty", "Choose a rollout on the list."));
+    list.choose(rollout, centred);
+    cancelAnimationFrame(frame);
+    frame = requestAnimationFrame(() => {
+      const others = rollout ? byPrompt.get(rollout.prompt).filter((one) => one !== rollout) : [];
+      const none = el("p", "empty", "Choose a rollout on the list.");
+      detail.replaceChildren(...(rollout ? showDetail(rollout, others) : [none]));
+    });
+    clearTimeout(address);
+    if (remember) address = setTimeout(() => history.replaceState(null, "", link(rollout)), 100);
   };
 
   const refresh = () => {
@@ -145,9 +151,8 @@ const startBrowser = (root) => {
     const right = shown.filter((rollout) => rollout.correct).length;
     const number = (value) => value.toLocaleString("en");
     count.textContent = `${number(shown.length)} of ${number(all.length)} rollouts` + (shown.length ? `, ${number(right)} right` : "");
-    list.node.scrollTop = 0;
-    list.show(shown, chosen);
-    if (chosen && shown.includes(chosen)) list.reveal(chosen);
+    list.show(shown);
+    if (chosen && shown.includes(chosen)) list.choose(chosen);
     else choose(shown[0] ?? null);
   };
 
@@ -162,8 +167,8 @@ const startBrowser = (root) => {
     }
     const rollout = byId.get(name);
     if (!rollout) {
-      chosen = null;
-      list.choose(null);
+      choose(null);
+      cancelAnimationFrame(frame);
       detail.replaceChildren(el("p", "empty", "The rollout that this link names is not in this page."));
       return true;
     }
@@ -202,7 +207,7 @@ const startBrowser = (root) => {
 
   root.hidden = false;
   refresh();
-  if (followLink(true)) root.scrollIntoView();
+  if (followLink(true)) root.scrollIntoView({ behavior: "instant" });
 };
 
 const browserRoot = document.getElementById("browser");

@@ -10,42 +10,55 @@ class VirtualList {
     this.node.setAttribute("aria-label", "Rollouts");
     this.items = [];
     this.chosen = null;
-    this.node.addEventListener("scroll", () => this.draw(), { passive: true });
+    // Kept, because to ask for them after a change would lay out the whole page.
+    this.top = 0;
+    this.height = 600;
+    this.node.addEventListener(
+      "scroll",
+      () => {
+        this.top = this.node.scrollTop;
+        this.draw();
+      },
+      { passive: true },
+    );
     this.node.addEventListener("keydown", (event) => {
       const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[event.key];
       if (!by) return;
       event.preventDefault();
       onChoose(by);
     });
-    new ResizeObserver(() => this.draw()).observe(this.node);
+    new ResizeObserver(() => {
+      this.height = this.node.clientHeight;
+      this.draw();
+    }).observe(this.node);
   }
 
-  show(items, chosen) {
+  show(items) {
     this.items = items;
-    this.chosen = chosen;
     this.rows.style.height = `${items.length * ROW}px`;
-    this.draw();
+    this.move(0);
   }
 
-  choose(item) {
+  move(top) {
+    if (top !== this.top) this.node.scrollTop = this.top = Math.max(0, Math.min(top, this.items.length * ROW - this.height));
+  }
+
+  // Marks an item and brings it into view.
+  choose(item, centred = false) {
     this.chosen = item;
-    this.draw();
-  }
-
-  reveal(item, centred = false) {
     const at = this.items.indexOf(item);
-    if (at < 0) return;
     const top = at * ROW;
-    const height = this.node.clientHeight;
-    if (centred) this.node.scrollTop = top - (height - ROW) / 2;
-    else if (top < this.node.scrollTop) this.node.scrollTop = top;
-    else if (top + ROW > this.node.scrollTop + height) this.node.scrollTop = top + ROW - height;
+    if (at >= 0) {
+      if (centred) this.move(top - (this.height - ROW) / 2);
+      else if (top < this.top) this.move(top);
+      else if (top + ROW > this.top + this.height) this.move(top + ROW - this.height);
+    }
     this.draw();
   }
 
   draw() {
-    const first = Math.max(0, Math.floor(this.node.scrollTop / ROW) - 4);
-    const last = Math.min(this.items.length, Math.ceil((this.node.scrollTop + this.node.clientHeight) / ROW) + 4);
+    const first = Math.max(0, Math.floor(this.top / ROW) - 4);
+    const last = Math.min(this.items.length, Math.ceil((this.top + this.height) / ROW) + 4);
     const made = [];
     for (let at = first; at < last; at += 1) made.push(this.row(this.items[at], at));
     if (!this.items.length) made.push(el("p", "row empty", "No rollout passes the filters."));
