@@ -203,13 +203,12 @@ def test_one_seed_gives_numbers_and_no_false_certainty(tmp_path: Path) -> None:
     assert {test["effect"] for test in tests} == {None}
 
 
-def test_base_is_finished_by_its_only_evaluation(tmp_path: Path) -> None:
-    folder = write_run(tmp_path / "base-0", method="base", seed=0, accuracy=0.2, stages=("before",), steps=0)
+def test_an_interrupted_evaluation_is_no_result(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "base-0", method="base", seed=0, accuracy=0.2, steps=0)
+    assert read_run(folder).finished
+    rows = (folder / "eval.jsonl").read_text().splitlines(keepends=True)
+    (folder / "eval.jsonl").write_text("".join(rows[:-1]))
     assert not read_run(folder).finished
-    (folder / "report.html").write_text("<html>")
-    run = read_run(folder)
-    assert run.finished
-    assert set(run.after) == set(SPLITS)
 
 
 def test_errors_are_one_line_and_say_what_to_do(tmp_path: Path, comparison: Path) -> None:

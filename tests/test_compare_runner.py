@@ -119,6 +119,8 @@ def test_plans_are_written_and_read(tmp_path: Path) -> None:
     plain = Plan.of(["f1"], seeds=[0, 1, 2, 9], options={"preset": "tiny", "beta": 0.1})
     command = "mentor compare --methods f1 --seeds 0-2,9 --preset tiny --set beta=0.1 --output o"
     assert plain.command(Path("o")) == command
+    special = Plan.of(["f1"], seeds=[0], variants={"sft": {"method": "sft", "learning_rate": 0.001}})
+    assert special.command(Path("o")).endswith("--methods f1,sft --seeds 0 --set sft:learning_rate=0.001 --output o")
     assert parse_seeds([1, "3-4"]) == (1, 3, 4)
 
 
@@ -147,7 +149,7 @@ def wait_for(output: Path, wanted: int, what: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_stopping_stops_all_and_the_next_call_goes_on(tmp_path: Path, number: signal.Signals) -> None:
-    words = ("-m", "sparse,mentor", "-s", "0-1", "-j", "2", "--set", "learning_rate=60")
+    words = ("-m", "sparse,mentor", "-s", "0-1", "-j", "2", "--set", "*:learning_rate=60")
     process = subprocess.Popen(command(tmp_path, *words), stderr=subprocess.PIPE, text=True)
     wait_for(tmp_path, 2, "base")
     time.sleep(0.3)

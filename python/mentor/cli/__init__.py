@@ -12,6 +12,7 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "compare": ("mentor.cli.compare", "compare", "Train methods over seeds and set them side by side."),
+    "eval": ("mentor.cli.eval", "evaluate", "Evaluate saved models on tasks."),
     "guest": ("mentor.cli.guest", "guest", "Build guests of the sandbox with packages in them."),
     "import": ("mentor.cli.importing", "import_group", "Turn published data sets into task files."),
     "mcp": ("mentor.cli.mcp", "mcp", "Serve tools over the Model Context Protocol."),

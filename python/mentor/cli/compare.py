@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,8 @@ def compare(
         from mentor.compare.runs import RUNS
 
         console = Console(stderr=True)
-        given = {"preset": preset, "suite": suite, "threads": threads, **_settings(settings)}
+        common, special = _settings(settings)
+        given = {"preset": preset, "suite": suite, "threads": threads, **common}
         options = {key: value for key, value in given.items() if value is not None}
         plan: Plan | None = None
         if len(paths) == 1 and paths[0].suffix.lower() in (".yaml", ".yml"):
@@ -89,8 +91,8 @@ def compare(
             if (paths[0] / PLAN_FILE).is_file() and not only_report:
                 plan = read_plan(paths[0] / PLAN_FILE)[0]
         elif not paths and not only_report:
-            plan = _plan(methods, seeds, options)
-        if paths and (methods or seeds or options):
+            plan = _plan(methods, seeds, options, special)
+        if paths and (methods or seeds or options or special):
             raise ConfigError("what to run is said by the file or folder given; leave out --methods, --seeds and --set")
         outcome: Outcome | None = None
         if plan is not None:
@@ -130,13 +132,22 @@ def _jobs(plan: Plan) -> int:
     return max(1, (os.cpu_count() or 1) // int(plan.options.get("threads") or 1))
 
 
-def _plan(methods: str | None, seeds: str | None, options: dict[str, Any]) -> Plan:
+def _plan(methods: str | None, seeds: str | None, options: dict[str, Any], special: list[tuple[str, str, Any]]) -> Plan:
+    from fnmatch import fnmatchcase
+
     from mentor.compare import Plan
     from mentor.compare.plan import parse_seeds
 
     if methods is None:
         raise ConfigError("nothing to compare: name methods with --methods, or a comparison's file or folder")
-    return Plan.of(_names(methods), seeds=parse_seeds(seeds or "0-4"), options={"threads": 1, **options})
+    plan = Plan.of(_names(methods), seeds=parse_seeds(seeds or "0-4"), options={"threads": 1, **options})
+    for pattern, key, value in special:
+        named = [label for label in plan.variants if fnmatchcase(label, pattern)]
+        if not named:
+            raise ConfigError(f"--set {pattern}:{key}: no method is called so; there are {', '.join(plan.variants)}")
+        variants = {label: {**own, **({key: value} if label in named else {})} for label, own in plan.variants.items()}
+        plan = replace(plan, variants=variants)
+    return plan
 
 
 def _report(comparison: Comparison, output: Path | None, *, command: str | None, figures: bool) -> None:
@@ -171,19 +182,27 @@ def _tell_failures(outcome: Outcome | None, console: Console) -> None:
         console.print(f"not run: {', '.join(outcome.left)}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _settings(given: tuple[str, ...]) -> dict[str, Any]:
+def _settings(given: tuple[str, ...]) -> tuple[dict[str, Any], list[tuple[str, str, Any]]]:
+    """What all runs share, and (pattern of methods, key, value) for what only some of them have."""
     import yaml
 
-    found: dict[str, Any] = {}
+    common: dict[str, Any] = {}
+    special: list[tuple[str, str, Any]] = []
     for text in given:
-        key, equals, value = text.partition("=")
+        name, equals, value = text.partition("=")
+        pattern, colon, key = name.rpartition(":")
         if not equals or not key.strip():
             raise ConfigError(f"--set {text!r}: KEY=VALUE is wanted, for example --set max_steps=20")
         try:
-            found[key.strip().replace("-", "_")] = yaml.safe_load(value)
+            read = yaml.safe_load(value)
         except yaml.YAMLError:
             raise ConfigError(f"--set {text!r}: the value is no YAML") from None
-    return found
+        key = key.strip().replace("-", "_")
+        if colon:
+            special.append((pattern.strip(), key, read))
+        else:
+            common[key] = read
+    return common, special
 
 
 def _names(text: str) -> list[str]:

@@ -160,14 +160,16 @@ class Plan:
 
     def command(self, output: Path) -> str:
         """The command that makes these runs, and goes on with them where some are left."""
-        if any(dict(own) != {"method": label} for label, own in self.variants.items()):
+        if any(own["method"] != label for label, own in self.variants.items()):
             return shlex.join(["mentor", "compare", str(output / PLAN_FILE), "--output", str(output)])
         words = ["mentor", "compare", "--methods", ",".join(self.variants), "--seeds", _ranges(self.seeds)]
-        for key, value in self.options.items():
-            if key in ("preset", "suite", "threads"):
-                words += [f"--{key}", str(value)]
-            else:
-                words += ["--set", f"{key}={json.dumps(value) if not isinstance(value, str) else value}"]
+        settings = dict(self.options)
+        for key in ("preset", "suite", "threads"):
+            words += [f"--{key}", str(settings.pop(key))] if key in settings else []
+        for label, own in self.variants.items():
+            settings |= {f"{label}:{key}": value for key, value in own.items() if key != "method"}
+        for key, value in settings.items():
+            words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
         return shlex.join([*words, "--output", str(output)])
 
 

@@ -17,6 +17,7 @@ from typing import IO, Any, Protocol
 
 from mentor.compare.plan import PLAN_FILE, Arm, Plan
 from mentor.compare.runs import RUNS, read_run
+from mentor.config import BUILT
 from mentor.errors import ConfigError, DataError
 
 __all__ = ["LOGS", "Outcome", "Watcher", "run_plan"]
@@ -257,7 +258,7 @@ class _Runner:
 
 def _base_key(arm: Arm) -> Hashable | None:
     """Which base an arm starts from; ``None`` where nothing has to be built."""
-    if arm.options.get("model") or str(arm.options.get("preset") or "tiny") not in ("tiny", "small"):
+    if arm.options.get("model") or str(arm.options.get("preset") or "tiny") not in BUILT:
         return None
     base = arm.options.get("base_seed")
     return (arm.seed if base is None else base, str(arm.options.get("suite")), str(arm.options.get("preset")))

@@ -17,7 +17,6 @@ __all__ = ["RUNS", "Missing", "RunRecord", "read_comparison", "read_run", "read_
 RUNS = "runs"
 """Folder of the runs in a comparison's folder."""
 
-_UNTRAINED = "base"
 _LABEL_LESS = ("seed", "base_seed", "output_dir", "threads", "versions", "report_to", "method", "keep_checkpoints")
 
 
@@ -33,7 +32,7 @@ class RunRecord:
         base: Name of its base model: runs with the same one start from the same weights.
         config: ``config.yaml``.
         before: Split -> row of ``eval.jsonl`` before training.
-        after: The same after it; of the method ``base``, which trains nothing, the only evaluation that there is.
+        after: The same after it; of the method ``base``, which trains nothing, the same numbers again.
         curve: Rows of ``metrics.jsonl`` of the training itself.
         finished: Whether every split was evaluated.
         notes: What is unreadable, as sentences.
@@ -80,11 +79,7 @@ def read_run(folder: Path, *, label: str | None = None) -> RunRecord:
             stages[row["stage"]][row["split"]] = row
     method, seed = str(config.get("method")), int(config.get("seed") or 0)
     before, after = stages["before"], stages["after"]
-    if method == _UNTRAINED and len(before) > len(after):
-        after = before
     finished = bool(after) and set(after) >= set(before)
-    if method == _UNTRAINED:  # the report is written when the last split is evaluated
-        finished = bool(after) and (folder / "report.html").is_file()
     curve = [row for row in _rows(folder / "metrics.jsonl", notes) if row.get("phase") in ("grpo", "sft")]
     base = config.get("base_seed")
     return RunRecord(

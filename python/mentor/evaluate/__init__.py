@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mentor.evaluate.measure import Measurement, evaluate_split, tool_similarity
+    from mentor.evaluate.passes import Pass, run_pass
     from mentor.evaluate.statistics import Interval, PairedTest, holm, mean_interval, paired_test, share_interval
     from mentor.rollouts import Budget, Rollout, run_rollouts
 
@@ -18,11 +19,13 @@ __all__ = [
     "Interval",
     "Measurement",
     "PairedTest",
+    "Pass",
     "Rollout",
     "evaluate_split",
     "holm",
     "mean_interval",
     "paired_test",
+    "run_pass",
     "run_rollouts",
     "share_interval",
     "tool_similarity",
@@ -32,6 +35,8 @@ _HOME = {
     "Budget": "mentor.rollouts",
     "Rollout": "mentor.rollouts",
     "run_rollouts": "mentor.rollouts",
+    "Pass": "mentor.evaluate.passes",
+    "run_pass": "mentor.evaluate.passes",
     "Measurement": "mentor.evaluate.measure",
     "evaluate_split": "mentor.evaluate.measure",
     "tool_similarity": "mentor.evaluate.measure",

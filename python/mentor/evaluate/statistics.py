@@ -277,10 +277,19 @@ def _sign_flips(differences: Floats, seed: int) -> float:
     """Two-sided p: the share of sign flips whose mean is at least as far from zero; the data count as one of them."""
     n = len(differences)
     observed = abs(differences.sum())
+    sizes = np.abs(differences[np.abs(differences) > _TIE])
+    if n > ENUMERATED and len(sizes) and np.ptp(sizes) <= _TIE:  # right and wrong answers: McNemar's exact test
+        return _binomial(int(np.sum(differences > _TIE)), len(sizes))
     if n <= ENUMERATED:
         return float(np.mean(np.abs(_all_signs(n) @ differences) >= observed - _TIE))
     signs = np.random.default_rng(seed).choice((1.0, -1.0), size=(2**ENUMERATED, n))
     return float((1 + np.sum(np.abs(signs @ differences) >= observed - _TIE)) / (1 + len(signs)))
+
+
+def _binomial(wins: int, pairs: int) -> float:
+    from scipy.stats import binomtest
+
+    return float(binomtest(wins, pairs).pvalue)
 
 
 def _signed_ranks(differences: Floats) -> Floats:
