@@ -110,7 +110,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def say(self, said: Body, body: Body) -> None:
         if body.get("stream"):
-            self.stream(pieces(said))
+            chunks = pieces(said)
+            # The usage comes to those who ask for it.
+            self.stream(chunks if "stream_options" in body else [*chunks[:-2], chunks[-1]])
         else:
             self.send(200, json.dumps(said).encode())
 
@@ -198,6 +200,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def fault_refused(self, body: Body) -> None:
         self.error(400, "This model's maximum context length is 10 tokens", "context_length_exceeded")
+
+    def fault_options(self, body: Body) -> None:
+        assert "stream_options" in body
+        self.error(400, "stream_options: Extra inputs are not permitted")
 
     def log_message(self, *args: Any) -> None:
         pass

@@ -18,6 +18,7 @@ from mentor.cli import main
 from mentor.data import Task, read_tasks, write_tasks
 from mentor.models.tiny import ModelShape, build_model, build_tokenizer
 from mentor.teach import Local, TeachReport, TeachSettings, assign, teach
+from mentor.teach.choose import reference_task
 from mentor.teach.conversation import Sample
 from mentor.teach.execution import Executor
 from mentor.teach.verify import Verdict, verify
@@ -161,6 +162,9 @@ def test_calls_that_a_model_wrote_as_text_are_read_like_a_students(tools: mentor
         SOLVED[-1],
     )
     assert (verdict.reason, verdict.calls, verdict.results, verdict.faults) == ("", CALLS, ["46", "138"], 1)
+    (assignment,) = assign(TASKS[:1], tools)
+    messages = reference_task(assignment, [verdict], verdict, "teacher").reference["messages"]
+    assert messages == verdict.sample.messages[2:]  # without the turn that failed
 
 
 def test_results_that_the_tools_do_not_give_are_found(tools: mentor.ToolSet) -> None:

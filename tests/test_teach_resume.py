@@ -366,6 +366,8 @@ def test_the_command_shows_what_it_did(endpoint: Endpoint, tasks: list[Task], fi
     assert re.search(rf"with a reference .{{1,5}} 6 .*requests .{{1,5}} {number} ", told)
     assert f"{100 * number:,} in, {7 * number:,} out" in told
     assert f"{(100 * number + 70 * number) / 1e6:.4f}" in told
+    valid = CliRunner().invoke(main, ["validate", str(output), "--tools", "arithmetic", "--execute", "--strict"])
+    assert (valid.exit_code, "no problems" in valid.output) == (0, True), valid.output
 
 
 def test_the_command_without_a_teacher_takes_the_suites_solver(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mentor.cli.extras import needs
+from mentor.cli.failing import Unusable
 from mentor.cli.toolsets import source_tools
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def teach(output: Path, dry_run: bool, ask_again: bool, **options: Any) -> None:
         teacher = _teacher(options)
         tools, assignments = _work(options)
     except (ConfigError, DataError, InputError, ModelError) as error:
-        raise click.UsageError(str(error)) from error
+        raise Unusable(str(error)) from error
     if dry_run:
         dry(console, assignments, teacher, tools, settings)
         return
@@ -104,7 +105,7 @@ def teach(output: Path, dry_run: bool, ask_again: bool, **options: Any) -> None:
                 watch=watch,
             )
     except (ConfigError, InputError) as error:
-        raise click.UsageError(str(error)) from error
+        raise Unusable(str(error)) from error
     except (MentorError, OSError) as error:
         raise click.ClickException(str(error)) from error
     summary(console, report, settings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mentor.data import Task
@@ -29,7 +29,7 @@ def reference_task(assignment: Assignment, verdicts: Sequence[Verdict], chosen: 
     reference = {
         "answer": assignment.answer if assignment.answer is not None else chosen.answer,
         "tool_calls": chosen.calls,
-        "messages": [_message(message) for message in chosen.sample.messages],
+        "messages": [_message(message) for message in _kept(chosen)],
     }
     meta: dict[str, Any] = {
         **task.meta,
@@ -62,6 +62,45 @@ def rejection(assignment: Assignment, verdicts: Sequence[Verdict]) -> dict[str, 
             for verdict in verdicts
         ],
     }
+
+
+def _kept(chosen: Verdict) -> list[dict[str, Any]]:
+    """The trajectory without its failed calls, which nobody should imitate; whole where they cannot be cut out."""
+    messages = chosen.sample.messages
+    if not chosen.faults:
+        return messages
+    good = [(call["name"], call["arguments"], text) for call, text in zip(chosen.calls, chosen.results, strict=True)]
+    kept: list[dict[str, Any]] = []
+    found = 0
+    for message, told in _turns(messages):
+        made = [call["function"] for call in message.get("tool_calls") or ()]
+        if told and made and len(made) != len(told):
+            return messages
+        mine = []
+        for at, result in enumerate(told):
+            # A call that a model wrote as text has its name in the result alone.
+            name, arguments = (made[at]["name"], made[at]["arguments"]) if made else (result["name"], None)
+            wanted = good[found] if found < len(good) else None
+            if wanted == (name, wanted[1] if wanted and arguments is None else arguments, result["content"]):
+                mine.append(at)
+                found += 1
+        if told and not made and 0 < len(mine) < len(told):
+            return messages
+        if mine or not told:
+            calls = {"tool_calls": [message["tool_calls"][at] for at in mine]} if made and told else {}
+            kept += [{**message, **calls}, *(told[at] for at in mine)]
+    return kept if found == len(good) else messages
+
+
+def _turns(messages: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Each assistant message with the results that follow it."""
+    at = 0
+    while at < len(messages):
+        end = at + 1
+        while end < len(messages) and messages[end]["role"] == "tool":
+            end += 1
+        yield messages[at], list(messages[at + 1 : end])
+        at = end
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:

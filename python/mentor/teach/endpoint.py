@@ -69,6 +69,7 @@ class Endpoint:
                 raise ConfigError(f"extra: {name!r} is set by mentor itself")
         self.name = model
         self.http_requests = 0
+        self._usage = True
         self._stream, self._timeout, self._retries = stream, timeout, retries
         self._temperature, self._extra = temperature, dict(extra or {})
         self._field = token_field or ("max_completion_tokens" if base_url is None else "max_tokens")
@@ -133,7 +134,9 @@ class Endpoint:
             if not self._stream:
                 raw = await client.chat.completions.with_raw_response.create(**known, extra_body=rest)
                 return read_completion(raw.http_response.content, raw.headers.get("content-type", ""))
-            options = {"stream": True, "stream_options": {"include_usage": True}}
+            options: dict[str, Any] = {"stream": True}
+            if self._usage:
+                options["stream_options"] = {"include_usage": True}
             stream: Any = await client.chat.completions.create(**known, **options, extra_body=rest)
             return await asyncio.wait_for(_collect(stream, rest[self._field]), self._timeout)
         except asyncio.TimeoutError:
@@ -147,6 +150,9 @@ class Endpoint:
         except openai.InternalServerError as error:
             raise self._given_up("server error", error) from error
         except openai.APIStatusError as error:
+            if self._stream and self._usage and "stream_options" in _told(error):
+                self._usage = False  # an older server: tokens are estimated
+                raise Unusable("refused", _told(error)) from error
             raise ReplyError("refused", _told(error)) from error
         except openai.APITimeoutError as error:
             raise self._given_up("timeout", error) from error
