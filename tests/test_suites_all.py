@@ -40,7 +40,7 @@ def many(opened: Any) -> dict[tuple[str, str], list[Task]]:
     return {(name, split): draw(opened, name, split, count=200) for name, split in SPLITS}
 
 
-def draw(opened: Any, name: str, split: str, count: int = 40, seed: int = 5, exclude: Any = ()) -> list[Task]:
+def draw(opened: Any, name: str, split: str, count: int = 30, seed: int = 5, exclude: Any = ()) -> list[Task]:
     suite, tools = opened[name]
     return suite.draw(split, count, seed=seed, tools=tools, exclude=exclude)
 
@@ -48,7 +48,7 @@ def draw(opened: Any, name: str, split: str, count: int = 40, seed: int = 5, exc
 @pytest.mark.parametrize(("name", "split"), SPLITS)
 def test_references_hold(opened: Any, name: str, split: str) -> None:
     suite, tools = opened[name]
-    assert verify(suite, split, 60, seed=11, tools=tools) == []
+    assert verify(suite, split, 40, seed=11, tools=tools) == []
 
 
 @pytest.mark.parametrize(("name", "split"), SPLITS)
