@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import AttentionInterface
 
+from mentor.rollouts.attention import grouped_attention
+from mentor.rollouts.lean import LeanForward
 from mentor.rollouts.sampling import Picker
 
 __all__ = ["Decoder", "can_decode"]
@@ -35,33 +36,6 @@ def can_decode(model: Any) -> bool:
     )
 
 
-_ATTENTION = "mentor_rows"
-
-
-def _attend(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor,
-    scaling: float | None = None,
-    **_: Any,
-) -> tuple[torch.Tensor, None]:
-    """Attention with grouped heads, (B, H, F, D): query heads that share keys stand below one another as positions.
-
-    transformers copies the keys for each query head, which takes longer than all the rest of a step.
-    """
-    batch, heads, length, size = query.shape
-    shared = key.size(1)
-    query = query.reshape(batch, shared, heads // shared * length, size)
-    mask = attention_mask if length == 1 else attention_mask.repeat(1, 1, heads // shared, 1)
-    found = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scaling)
-    return found.reshape(batch, heads, length, size).transpose(1, 2), None
-
-
-AttentionInterface.register(_ATTENTION, _attend)
-
-
 class Rows:
     """Keys and values of a batch, one row per rollout, each filled from the left to its own length.
 
@@ -78,7 +52,9 @@ class Rows:
         rows = torch.arange(places.size(0), device=places.device).unsqueeze(1)
         self._at, self._width = (rows, places), width
 
-    def update(self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any) -> Any:
+    def update(
+        self, key: torch.Tensor, value: torch.Tensor, layer: int, *_: Any, **__: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store new keys and values, shape (B, H, F, D); returns all of them so far."""
         if layer == len(self.keys):
             self.keys.append(key.new_zeros(key.size(0), key.size(1), 0, key.size(3)))
@@ -121,11 +97,13 @@ class Decoder:
         picker: Picks the tokens.
     """
 
+    @torch.no_grad()
     def __init__(self, model: Any, *, ends: frozenset[int], picker: Picker) -> None:
         base = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._decoder, self._head = base.get_decoder(), base.get_output_embeddings()
         self._device = self._head.weight.device
         self._ends, self._picker = ends, picker
+        self._lean = LeanForward(self._decoder, length=_longest(base)) if LeanForward.knows(self._decoder) else None
         self._rows: Rows | None = None
         self._slots: dict[int, int] = {}
         self._lengths: list[int] = []
@@ -190,9 +168,9 @@ class Decoder:
         self, rows: Rows, ids: torch.Tensor, places: torch.Tensor, mask: torch.Tensor, reach: int
     ) -> torch.Tensor:
         rows.aim(places, reach)
-        config = self._decoder.config
-        usual, config._attn_implementation = config._attn_implementation, _ATTENTION
-        try:
+        if self._lean is not None:
+            return self._lean(rows, ids, places, mask)
+        with grouped_attention(self._decoder):
             found: torch.Tensor = self._decoder(
                 input_ids=ids,
                 attention_mask={"full_attention": mask.unsqueeze(1)},
@@ -200,8 +178,6 @@ class Decoder:
                 past_key_values=rows,
                 use_cache=True,
             ).last_hidden_state
-        finally:
-            config._attn_implementation = usual
         return found
 
     def _write(self, hidden: torch.Tensor, rollouts: Sequence[int], rooms: Sequence[int]) -> list[list[int]]:
@@ -250,3 +226,7 @@ class Decoder:
         places = places.unsqueeze(1)
         mask = torch.arange(reach, device=self._device) <= places.unsqueeze(-1)
         return self._forward(rows, tokens.unsqueeze(1), places, mask, reach)[:, 0]
+
+
+def _longest(model: Any) -> int:
+    return int(model.config.max_position_embeddings)

@@ -20,11 +20,15 @@ from trl import GRPOTrainer
 from mentor.rewards import RewardFunction
 from mentor.rollouts import Budget, Chat, Clock, Decoder, Generate, Picker, Rollout, Sampling, can_decode, play
 from mentor.train.folder import RunFolder, complete_folder
+from mentor.train.update import add_shared_prompts
 
 __all__ = ["Trainer"]
 
 _WHOLE = (DistributedType.NO, DistributedType.MULTI_GPU, DistributedType.MULTI_CPU)
 """Ways to distribute that leave every process the whole model."""
+
+_SMALL_VOCABULARY = 32_768
+"""Up to here the logits of a step's completions fit into memory at once; beyond, TRL's tiles are used."""
 
 
 class Trainer(GRPOTrainer):  # type: ignore[misc]
@@ -63,6 +67,47 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
         self.summary: dict[str, float] = {}
         self.seconds: dict[str, float] = {}
         super().__init__(*arguments, **options)
+        base = self.model.get_base_model() if hasattr(self.model, "get_base_model") else self.model
+        self._shares = (
+            can_decode(base)
+            and self.accelerator.distributed_type in _WHOLE
+            and not self.args.gradient_checkpointing
+            and base.config.vocab_size <= _SMALL_VOCABULARY
+        )
+        if self._shares:
+            for model in filter(None, (base, self.ref_model)):
+                add_shared_prompts(model, self.temperature)
+
+    # The update
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        """TRL's loss, of the rollouts that have one.
+
+        Where a whole group earned the same, the advantages are zero, and so are the gradients, exactly. Without a KL term
+        such rollouts need not be run; one stays, so that every weight has a gradient, if only zero.
+        """
+        if self._shares and self.beta == 0 and self.loss_type == "dapo" and not self._entropy_bonus_enabled:
+            wanted = inputs["advantages"].nonzero().squeeze(1)
+            if len(wanted) < len(inputs["advantages"]):
+                wanted = wanted if len(wanted) else inputs["advantages"].new_zeros(1, dtype=torch.long)
+                whole = ("num_items_in_batch",)
+                inputs = {name: value if name in whole else value[wanted] for name, value in inputs.items()}
+        return super()._compute_loss(model, inputs)
+
+    def _get_per_token_logps_and_entropies(
+        self, model: Any, input_ids: Any, attention_mask: Any, logits_to_keep: int, *arguments: Any, **options: Any
+    ) -> Any:
+        if not self._shares:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, *arguments, **options
+            )
+        with self.accelerator.autocast():
+            logps, entropies = model(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                prompt_width=input_ids.size(1) - logits_to_keep,
+            )
+        return logps, entropies, None
 
     # Rollouts
 

@@ -1,0 +1,53 @@
+"""Attention over keys that several query heads share, without copying them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+
+__all__ = ["grouped_attention"]
+
+_NAME = "mentor_grouped"
+
+
+def _attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention of (B, H, F, D): query heads that share keys stand below one another as further positions.
+
+    transformers copies the keys for each query head where there is a mask, which on a CPU takes longer than all the rest
+    of a step. Without a mask each position sees those before it.
+    """
+    batch, heads, length, size = query.shape
+    shared = key.size(1)
+    if attention_mask is None:
+        attention_mask = torch.ones(length, length, dtype=torch.bool, device=query.device).tril().expand(1, 1, -1, -1)
+    if length > 1:
+        attention_mask = attention_mask.repeat(1, 1, heads // shared, 1)
+    query = query.reshape(batch, shared, heads // shared * length, size)
+    found = torch.nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=attention_mask, scale=scaling)
+    return found.reshape(batch, heads, length, size).transpose(1, 2), None
+
+
+AttentionInterface.register(_NAME, _attend)
+
+
+@contextmanager
+def grouped_attention(decoder: Any) -> Iterator[None]:
+    """Let a model's layers use it for the length of a block."""
+    config = decoder.config
+    usual, config._attn_implementation = config._attn_implementation, _NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation = usual
