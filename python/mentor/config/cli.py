@@ -74,6 +74,12 @@ def _parser(jsonargparse: Any) -> Any:
         "--resume", nargs="?", const="latest", metavar="RUN", type=str, help="go on with a run; default: the latest"
     )
     parser.add_argument("--dry-run", "--dry_run", action="store_true", help="check model, tools and data, then stop")
+    parser.add_argument(
+        "--accelerate",
+        metavar="PROFILE",
+        type=str,
+        help="start through accelerate launch: single, multi_gpu, multi_cpu, fsdp, zero2, zero3 or a file",
+    )
     hints = get_type_hints(TrainConfig)
     for entry in fields(TrainConfig):
         dashed = entry.name.replace("_", "-")

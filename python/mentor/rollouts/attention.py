@@ -25,8 +25,8 @@ def _attend(
 ) -> tuple[torch.Tensor, None]:
     """Attention of (B, H, F, D): query heads that share keys stand below one another as further positions.
 
-    transformers copies the keys for each query head where there is a mask, which on a CPU takes longer than all the rest
-    of a step. Without a mask each position sees those before it.
+    transformers copies the keys for each query head where there is a mask, which on a CPU takes longer than all the
+    rest of a step. Without a mask each position sees those before it.
     """
     batch, heads, length, size = query.shape
     shared = key.size(1)

@@ -1,7 +1,7 @@
 """A small model's forward pass with fewer steps of Python: for CPUs, where those take longer than the arithmetic.
 
-The same arithmetic as transformers' Llama, Qwen 2 and Qwen 3: weights that read the same input are joined, the angles of
-the positions are looked up. What is not known here goes through the model itself.
+The same arithmetic as transformers' Llama, Qwen 2 and Qwen 3: weights that read the same input are joined, the angles
+of the positions are looked up. What is not known here goes through the model itself.
 """
 
 from __future__ import annotations

@@ -13,14 +13,20 @@ from pathlib import Path
 
 from mentor.config import parse_config
 from mentor.errors import ConfigError, DataError, InputError, MentorError, ModelError
+from mentor.train.launch import relaunch, split_launch
+from mentor.train.processes import rank
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        request = parse_config(sys.argv[1:] if argv is None else argv)
+        command = split_launch(argv)
+        request = parse_config(argv if command is None else command[command.index("mentor.train") + 1 :])
+        if command is not None:
+            return relaunch(command)
     except ConfigError as error:
         return _fail(str(error), 2)
     except ImportError as error:
@@ -48,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Interrupted, KeyboardInterrupt):
         folder = reporter.folder
         where = f"; go on with: python -m mentor.train --resume {folder}" if folder else ""
-        sys.stderr.write(f"stopped{where}\n")
+        if rank() == 0:
+            sys.stderr.write(f"stopped{where}\n")
         return 130
     except MentorError as error:
         return _fail(str(error), 1)
@@ -70,5 +77,6 @@ def _no_extra(error: ImportError) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"error: {message}\n")
+    if rank() == 0:  # processes that were launched together fail alike
+        sys.stderr.write(f"error: {message}\n")
     return code

@@ -83,8 +83,8 @@ class Trainer(GRPOTrainer):  # type: ignore[misc]
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
         """TRL's loss, of the rollouts that have one.
 
-        Where a whole group earned the same, the advantages are zero, and so are the gradients, exactly. Without a KL term
-        such rollouts need not be run; one stays, so that every weight has a gradient, if only zero.
+        Where a whole group earned the same, the advantages are zero, and so are the gradients, exactly. Without a KL
+        term such rollouts need not be run; one stays, so that every weight has a gradient, if only zero.
         """
         if self._shares and self.beta == 0 and self.loss_type == "dapo" and not self._entropy_bonus_enabled:
             wanted = inputs["advantages"].nonzero().squeeze(1)

@@ -1,8 +1,8 @@
 """Log-probabilities of a step's completions, for the loss: prompts once per group, no padding to speak of.
 
-TRL runs the model over every rollout's prompt and completion, padded to the longest. A group shares its prompt, and most
-of a tiny task's tokens are prompt; so the prompts are run once, each different one, and the completions on top of their
-keys and values, those of like length together. The gradients are the same.
+TRL runs the model over every rollout's prompt and completion, padded to the longest. A group shares its prompt, and
+most of a tiny task's tokens are prompt; so the prompts are run once, each different one, and the completions on top of
+their keys and values, those of like length together. The gradients are the same.
 """
 
 from __future__ import annotations
