@@ -418,7 +418,9 @@ def make_comparison(root: Path) -> Path:
             folder = make_run(root / "runs" / f"{method}-{seed}", rows=6)
             config = CONFIG.replace("mentor-dense", method).replace("seed: 3", f"seed: {seed}")
             beta = 0.02 if (method, seed) == ("sparse", 1) else 0.0
-            (folder / "config.yaml").write_text(config + f"beta: {beta}\noutput_dir: {folder}\n")
+            (folder / "config.yaml").write_text(
+                config + f"beta: {beta}\n{'suite: null' * seed}\noutput_dir: {folder}\n"
+            )
     return root
 
 

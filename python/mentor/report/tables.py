@@ -158,10 +158,10 @@ def run_rows(groups: Sequence[Group]) -> tuple[list[str], list[RunRow]]:
 
 
 def _flat(config: Mapping[str, Any]) -> dict[str, str]:
-    """Dotted keys and their values as text, but for those that say where, not what."""
+    """Dotted keys and their values as text, but for those that say where, not what; null is as good as nothing."""
     found: dict[str, str] = {}
     for key, value in config.items():
-        if key in _PLACES:
+        if key in _PLACES or value is None:
             continue
         if isinstance(value, dict):
             found |= {f"{key}.{inner}": show(item) for inner, item in value.items()}
