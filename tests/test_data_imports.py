@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from mentor.data.rows import count_rows, read_rows
 from mentor.data.schemas import tool_schema, type_schema
 from mentor.data.svamp import import_svamp
 from mentor.data.toolrl import import_toolrl
+from mentor.data.validation import validate_tasks
 from mentor.errors import DataError, InputError
 from mentor.score import score_batch
 from mentor.tools import ToolSet, arithmetic
@@ -210,6 +213,7 @@ def test_any_calls_match_themselves_in_any_order(arguments: list[dict[str, Any]]
         ({}, "id: missing"),
         ({"id": "simple_python_0"}, "question: missing"),
         ({"id": "simple_python_0", "question": [["hi"]]}, "question[0]: a list of messages is wanted"),
+        ({"id": "simple_python_0", "question": [[{}]]}, "question[0]: each message needs a role"),
         ({"id": "simple_python_0", "question": [[{"role": "user"}]]}, "function: missing"),
         ({"id": "simple_python_0", "question": [[{"role": "user"}]], "function": [{}]}, "function[0]: an object with"),
     ],
@@ -485,6 +489,55 @@ def test_all_imported_tasks_survive_a_file(tmp_path: Path, tools: ToolSet, endin
         assert report.rows == len(tasks) + sum(report.left_out.values())
         assert set(report.examples) == set(report.left_out)
         assert report.calls == sum(len(task.reference["tool_calls"]) for task in tasks)
+
+
+STRANGE = [None, True, 0, -1.5, "", [], {}, [None], [{}], {"a": 1}, "{", "{'a': {1}}", {"required": [{}]}, 2**60, "\0"]
+
+
+def spoil(row: Any, rng: random.Random) -> None:
+    """Put something strange at some place of a row."""
+    places: list[tuple[Any, Any]] = []
+    waiting = [row]
+    while waiting:
+        holder = waiting.pop()
+        keys = list(holder) if isinstance(holder, dict) else range(len(holder))
+        places += [(holder, key) for key in keys]
+        waiting += [holder[key] for key in keys if isinstance(holder[key], dict | list)]
+    holder, key = rng.choice(places)
+    holder[key] = rng.choice(STRANGE)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rows_with_strange_things_in_them_are_tasks_or_counted(tmp_path: Path, tools: ToolSet, seed: int) -> None:
+    def lines(file: Path) -> list[Any]:
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    parallel, multi = bfcl_file("parallel"), bfcl_file("multi_turn_base")
+    beside: dict[str, Any] = {"docs": BFCL / "multi_turn_func_doc", "on_error": "skip"}
+    truth = {file: file.parent / "possible_answer" / file.name for file in (parallel, multi)}
+    made = rollout(call_item("double", '{"a": 4}'), RESULT, message_item("\\boxed{8}"))
+    plain = published(tools, tool_calls_used=CALLS, extra_info={"func_schemas": tools.schemas[:3]})
+    importers: list[tuple[list[Any], Callable[[Path], tuple[list[Task], ImportReport]]]] = [
+        (json.loads(SVAMP.read_text()), lambda file: import_svamp(file, tools, on_error="skip")),
+        (json.loads(TOOLRL.read_text()), lambda file: import_toolrl(file, on_error="skip")),
+        (json.loads(APIBANK.read_text()), lambda file: import_apibank(file, on_error="skip")),
+        ([plain] * 4, lambda file: import_mentor_data(file, tools, on_error="skip")),
+        ([made] * 8, lambda file: import_responses(file, on_error="skip")),
+        (lines(parallel), lambda file: import_bfcl(file, category="parallel", answers=truth[parallel], **beside)),
+        (lines(truth[parallel]), lambda file: import_bfcl(parallel, answers=file, **beside)),
+        (lines(multi), lambda file: import_bfcl(file, category="multi_turn_base", answers=truth[multi], **beside)),
+        (lines(truth[multi]), lambda file: import_bfcl(multi, answers=file, **beside)),
+    ]
+    rng = random.Random(seed)
+    for rows, importer in importers:
+        spoiled = [copy.deepcopy(rng.choice(rows)) for _ in range(25)]
+        for row in spoiled:
+            spoil(row, rng)
+        tasks, report = importer(put(tmp_path, spoiled, "rows.jsonl"))
+        assert report.rows == len(tasks) + sum(report.left_out.values())
+        write_tasks(tmp_path / "tasks.jsonl", {task.id: task for task in tasks}.values())
+        problems = validate_tasks([tmp_path / "tasks.jsonl"]).problems
+        assert [str(problem) for problem in problems if problem.level == "error"] == []
 
 
 def test_limit_and_progress_count_rows(tools: ToolSet) -> None:

@@ -121,12 +121,22 @@ def _single_turn(row: Mapping[str, Any], category: str, truth: Mapping[str, Any]
     if category == "irrelevance":
         return _task(name, category, turns[0], tools, checks.fitted(tools, []), [])
     allowed = truth.get(name)
-    if not isinstance(allowed, list) or not allowed or not all(isinstance(call, dict) for call in allowed):
+    if not isinstance(allowed, list) or not allowed or not all(map(_is_allowed, allowed)):
         raise LeftOut("no possible answer", name)
     calls = checks.fitted(tools, (first_allowed(call, tools) for call in allowed))
     if not matches(calls, allowed):
         raise LeftOut("the reference is none of the possible answers", f"{name}: {call_text(calls)[:200]}")
     return _task(name, category, turns[0], tools, calls, allowed)
+
+
+def _is_allowed(call: Any) -> bool:
+    """Whether this is ``{name: {argument: [allowed values]}}``."""
+    return (
+        isinstance(call, dict)
+        and len(call) == 1
+        and all(isinstance(values, dict) for values in call.values())
+        and all(isinstance(options, list) for values in call.values() for options in values.values())
+    )
 
 
 def _task(
@@ -163,7 +173,7 @@ class _Docs:
         """The tools of some classes."""
         found = []
         for name in classes:
-            if name not in _DOCS:
+            if not isinstance(name, str) or name not in _DOCS:
                 raise LeftOut("a class without descriptions", str(name))
             if name not in self._known:
                 file = self._folder / f"{_DOCS[name]}.json"
@@ -177,10 +187,11 @@ def _multi_turn(
 ) -> Task:
     name = _name(row)
     turns = _turns(row)
-    tools = docs.tools(_list(row, "involved_classes"), row.get("excluded_function") or [])
+    excluded = _list(row, "excluded_function") if row.get("excluded_function") is not None else []
+    tools = docs.tools(_list(row, "involved_classes"), excluded)
     parameters = {tool["function"]["name"]: list(tool["function"]["parameters"]["properties"]) for tool in tools}
     stated = truth.get(name)
-    if not isinstance(stated, list) or len(stated) != len(turns):
+    if not isinstance(stated, list) or len(stated) != len(turns) or not all(map(_is_code, stated)):
         raise LeftOut("no possible answer", name)
     calls = [checks.fitted(tools, (read_call(code, parameters) for code in turn)) for turn in stated]
     flat = [call for turn in calls for call in turn]
@@ -194,6 +205,10 @@ def _multi_turn(
         "involved_classes": row["involved_classes"],
     }
     return _task(name, category, messages, tools, flat, [], **state)
+
+
+def _is_code(turn: Any) -> bool:
+    return isinstance(turn, list) and all(isinstance(code, str) for code in turn)
 
 
 def _name(row: Mapping[str, Any]) -> str:
@@ -215,6 +230,8 @@ def _turns(row: Mapping[str, Any]) -> list[list[dict[str, Any]]]:
     for i, turn in enumerate(turns):
         if not isinstance(turn, list) or not turn or not all(isinstance(message, dict) for message in turn):
             raise InputError(f"question[{i}]: a list of messages is wanted, found {json_type(turn)}")
+        if not all(isinstance(message.get("role"), str) for message in turn):
+            raise InputError(f"question[{i}]: each message needs a role")
     return turns
 
 

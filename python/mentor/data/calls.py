@@ -61,8 +61,12 @@ def read_call(code: str, parameters: Mapping[str, Sequence[str]]) -> dict[str, A
         raise broken from None
     if len(named) < len(tree.keywords) or len(given) > len(parameters.get(name, ())):
         raise broken
-    arguments = dict(zip(parameters.get(name, ()), given, strict=False)) | named
-    return {"name": name, "arguments": _plain(arguments)}
+    arguments = _plain(dict(zip(parameters.get(name, ()), given, strict=False)) | named)
+    try:
+        orjson.dumps(arguments)
+    except TypeError:
+        raise broken from None
+    return {"name": name, "arguments": arguments}
 
 
 def _plain(value: Any) -> Any:
@@ -132,11 +136,11 @@ class ToolChecks:
         if call["name"] not in schemas:
             raise LeftOut(_NOT_OFFERED, fault)
         function = schemas[call["name"]].get("function", schemas[call["name"]])
-        properties = (function.get("parameters") or {}).get("properties", {})
+        parameters = function.get("parameters")
+        properties = parameters.get("properties") if isinstance(parameters, Mapping) else None
+        properties = properties if isinstance(properties, Mapping) else {}
         arguments = {
-            key: value
-            if not isinstance(value, str) or properties.get(key, {}).get("type") == "string"
-            else read_literal(value)
+            key: read_literal(value) if isinstance(value, str) and not _is_text(properties.get(key)) else value
             for key, value in call["arguments"].items()
             if value is not None
         }
@@ -144,6 +148,10 @@ class ToolChecks:
         if self.fault(tools, mended) is not None:
             raise LeftOut("the reference's arguments do not fit the tool's schema", fault)
         return mended
+
+
+def _is_text(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and schema.get("type") == "string"
 
 
 def read_literal(text: str) -> Any:
@@ -160,9 +168,11 @@ def read_literal(text: str) -> Any:
     except orjson.JSONDecodeError:
         pass
     try:
-        return _plain(ast.literal_eval(text.strip()))
+        value = _plain(ast.literal_eval(text.strip()))
+        orjson.dumps(value)  # sets, bytes and integers beyond 64 bits are no JSON here
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
+    return value
 
 
 _NOT_OFFERED = "the reference calls a tool that is not offered"

@@ -64,7 +64,10 @@ def _task(name: str, row: Mapping[str, Any], min_reward: float, checks: ToolChec
     if not messages:
         raise LeftOut("the rollout is empty", "response.output has no message and no call")
     calls = [dict(call["function"]) for message in messages for call in message.get("tool_calls", ())]
-    tools = [_tool(tool, i) for i, tool in enumerate(asked.get("tools") or [])]
+    offered = asked.get("tools")
+    if not isinstance(offered, list | None):
+        raise InputError(f"responses_create_params.tools: a list is wanted, found {json_type(offered)}")
+    tools = [_tool(tool, i) for i, tool in enumerate(offered or [])]
     fitted = checks.fitted(tools, calls)
     answer, verifier = _answer(row, messages, fitted)
     return Task(

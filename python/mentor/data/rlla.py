@@ -139,6 +139,8 @@ def gold_task(
     Raises:
         LeftOut: the tools or the dialogue cannot be read, or a call does not fit its tool.
     """
+    if not calls and not response:
+        raise LeftOut("the gold turn has neither call nor response", output[-120:])
     tools = listed_tools(system)
     calls = checks.fitted(tools, calls)
     if keep_prompt:

@@ -116,7 +116,7 @@ def _translate(node: Any, depth: int) -> dict[str, Any]:
         schema["properties"] = {str(name): _translate(inner, depth + 1) for name, inner in properties.items()}
         required = node.get("required")
         if isinstance(required, list):
-            schema["required"] = [name for name in required if name in schema["properties"]]
+            schema["required"] = [name for name in required if isinstance(name, str) and name in schema["properties"]]
     for key in ("items", "additionalProperties"):
         if isinstance(node.get(key), Mapping):
             schema[key] = _translate(node[key], depth + 1)
