@@ -114,13 +114,13 @@ def test_plans_are_written_and_read(tmp_path: Path) -> None:
     plan = Plan.of(["mentor"], seeds=[0, 1, 2, 9], options={"beta": 0.1}, variants={"x": {"method": "f1", "beta": 0.0}})
     (tmp_path / "c.yaml").write_text(plan.to_yaml() + "output: there\njobs: 3\n")
     assert read_plan(tmp_path / "c.yaml") == (plan, {"output": "there", "jobs": 3})
-    assert plan.arms()[1].options == {"beta": 0.0, "method": "f1", "seed": 0}
+    assert plan.arms()[1].options == {"beta": 0.0, "method": "f1", "seed": 0, "threads": 1}
     assert plan.command(Path("o")) == "mentor compare o/comparison.yaml --output o"
     plain = Plan.of(["f1"], seeds=[0, 1, 2, 9], options={"preset": "tiny", "beta": 0.1})
-    command = "mentor compare --methods f1 --seeds 0-2,9 --preset tiny --set beta=0.1 --output o"
+    command = "mentor compare --methods f1 --seeds 0-2,9 --preset tiny --threads 1 --set beta=0.1 --output o"
     assert plain.command(Path("o")) == command
     special = Plan.of(["f1"], seeds=[0], variants={"sft": {"method": "sft", "learning_rate": 0.001}})
-    assert special.command(Path("o")).endswith("--methods f1,sft --seeds 0 --set sft:learning_rate=0.001 --output o")
+    assert special.command(Path("o")).endswith("--methods f1,sft --seeds 0 --threads 1 --set sft:learning_rate=0.001 --output o")
     assert parse_seeds([1, "3-4"]) == (1, 3, 4)
 
 

@@ -140,7 +140,7 @@ def _plan(methods: str | None, seeds: str | None, options: dict[str, Any], speci
 
     if methods is None:
         raise ConfigError("nothing to compare: name methods with --methods, or a comparison's file or folder")
-    plan = Plan.of(_names(methods), seeds=parse_seeds(seeds or "0-4"), options={"threads": 1, **options})
+    plan = Plan.of(_names(methods), seeds=parse_seeds(seeds or "0-4"), options=options)
     for pattern, key, value in special:
         named = [label for label in plan.variants if fnmatchcase(label, pattern)]
         if not named:

@@ -126,7 +126,10 @@ class Plan:
             raise ConfigError(f"nothing to compare: name methods; known: {', '.join(METHODS)}")
         if not seeds:
             raise ConfigError("nothing to compare: seeds is empty")
-        return cls(variants=made, seeds=tuple(seeds), options=dict(options or {}))
+        shared = dict(options or {})
+        if str(shared.get("preset") or "tiny") == "tiny" and not shared.get("model"):
+            shared.setdefault("threads", 1)  # several small runs side by side beat one on all cores
+        return cls(variants=made, seeds=tuple(seeds), options=shared)
 
     def arms(self) -> list[Arm]:
         """All runs, seed by seed: what has run at any moment is balanced over the methods."""
