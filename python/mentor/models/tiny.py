@@ -9,7 +9,7 @@ rendered by the template.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from mentor.models.template import CHAT_TEMPLATE, RESPONSE_TEMPLATE
 
-__all__ = ["ModelShape", "build_model", "build_tokenizer"]
+__all__ = ["ModelShape", "Vocabulary", "build_model", "build_tokenizer"]
 
 _SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _MARKUP = (
@@ -33,23 +33,52 @@ _MARKUP = (
 )
 
 
+_TURNS = (
+    "<|im_start|>system\n",
+    "<|im_start|>user\n",
+    "<|im_start|>assistant\n",
+    "<|im_start|>user\n<tool_response>\n",
+    "\n</tool_response>",
+    "(a, b)\n",
+)
+"""Longer pieces of the template; none reaches over the newline that ends a turn, so that prefixes stay prefixes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vocabulary:
+    """What a tokenizer makes one token of.
+
+    Attributes:
+        size: Upper bound of the number of tokens.
+        values: Whether each number from 0 to 99 is one token, and words take the spaces around them along. For suites
+            whose values stay in that range: a value is then copied by copying one token. Else digits stand alone.
+    """
+
+    size: int = 640
+    values: bool = False
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
     """Size of a model built from scratch.
 
     Attributes:
         hidden: Width of the residual stream.
+        inner: Width of the feed-forward layers, as a multiple of ``hidden``.
         layers: Number of blocks.
         heads: Attention heads; half as many key-value heads.
-        vocabulary: Upper bound of the tokenizer's size.
+        head: Width of a head; 0 for ``hidden / heads``. What a head copies goes through this width.
         context: Longest sequence, in tokens.
+        vocabulary: The tokenizer's pieces.
     """
 
     hidden: int = 128
+    inner: int = 3
     layers: int = 4
     heads: int = 4
-    vocabulary: int = 640
+    head: int = 0
     context: int = 2048
+    vocabulary: Vocabulary = field(default_factory=Vocabulary)
 
 
 def build_tokenizer(corpus: Iterable[str], shape: ModelShape) -> Any:
@@ -57,29 +86,32 @@ def build_tokenizer(corpus: Iterable[str], shape: ModelShape) -> Any:
 
     Args:
         corpus: Texts as the chat template renders them.
-        shape: Gives the size of the vocabulary.
+        shape: Gives the vocabulary and the context.
 
     Returns:
         A fast tokenizer with the chat template and TRL's response template set.
     """
+    vocabulary = shape.vocabulary
+    words = r" ?[A-Za-z_]+ ?|[^A-Za-z_\s]+|\s+" if vocabulary.values else r" ?[A-Za-z_]+|[^A-Za-z_\s]+|\s+"
+    markup = (*_MARKUP, *_TURNS, *map(str, range(10, 100))) if vocabulary.values else _MARKUP
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(r"\n"), "isolated"),
             pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.Split(Regex(r" ?[A-Za-z_]+|[^A-Za-z_\s]+|\s+"), "isolated"),
+            pre_tokenizers.Split(Regex(words), "isolated"),
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=shape.vocabulary - len(_SPECIAL) - len(_MARKUP),
+        vocab_size=vocabulary.size - len(_SPECIAL) - len(markup),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus, trainer)
     tokenizer.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in _SPECIAL])
-    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in _MARKUP])
+    tokenizer.add_tokens([AddedToken(text, special=False, normalized=False) for text in markup])
     fast = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token="<|im_end|>",
@@ -107,11 +139,11 @@ def build_model(tokenizer: Any, shape: ModelShape, *, seed: int) -> Any:
     config = Qwen3Config(
         vocab_size=len(tokenizer),
         hidden_size=shape.hidden,
-        intermediate_size=shape.hidden * 3,
+        intermediate_size=shape.hidden * shape.inner,
         num_hidden_layers=shape.layers,
         num_attention_heads=shape.heads,
         num_key_value_heads=max(1, shape.heads // 2),
-        head_dim=shape.hidden // shape.heads,
+        head_dim=shape.head or shape.hidden // shape.heads,
         max_position_embeddings=shape.context,
         tie_word_embeddings=True,
         pad_token_id=tokenizer.pad_token_id,

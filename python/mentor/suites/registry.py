@@ -15,7 +15,7 @@ from mentor.suites.suite import Suite
 
 __all__ = ["SUITES", "open_suite"]
 
-_NAMES = ("arithmetic", "store", "everyday", "library")
+_NAMES = ("arithmetic", "store", "everyday", "library", "hints")
 """Each is a module beside this one, with a function of the same name that opens the suite."""
 
 

@@ -1,126 +1,133 @@
-"""The tiny preset's base model and its warm start.
+"""Base models that are built on the spot: a skill first, then habits.
 
-Stage one teaches the skill: reading a task, copying numbers into arguments, reading results. It sees correct
+Stage one teaches the skill: reading a task, copying values into arguments, reading results. It sees correct
 trajectories over the whole space of tasks, as a pre-trained model has seen more than any fine-tuning set holds. Stage
-two teaches habits, mostly bad ones (:mod:`mentor.suites.behaviours`). What reinforcement learning then has to find out
-is which of its habits pay.
+two teaches habits, mostly bad ones (a suite's ``behaviours``). What reinforcement learning then has to find out is
+which of its habits pay.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from mentor.models.tiny import ModelShape, build_model, build_tokenizer
-from mentor.suites import BEHAVIOURS, Behaviour, Split, Task, demonstrate, make_tasks
-from mentor.train.supervised import Fit, encode, fit
+from mentor.data import Task
+from mentor.models.tiny import build_model, build_tokenizer
+from mentor.suites import Suite, open_suite
+from mentor.train.recipes import BaseRecipe
+from mentor.train.supervised import Example, encode, fit
+from mentor.tools import ToolSet
 
-__all__ = ["BaseRecipe", "build_base", "warm_start"]
+__all__ = ["OnStep", "build_base", "sample", "warm_start"]
 
-_SPACE = (Split(depths=(1, 2, 3, 4, 4), low=2, high=99), Split(depths=(1, 2, 3, 4, 4), low=2, high=999))
-"""The whole space of tasks: every depth and operand size that any split draws."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaseRecipe:
-    """Everything that makes the base model, so that its hash can name a cache entry.
-
-    Attributes:
-        shape: The model's size.
-        trajectories: Correct trajectories that the base sees.
-        bare: Share of them that show no list of tools: shorter, hence cheaper, and just as good for copying.
-        fit: How to fit the base.
-        habits: Trajectories of mixed behaviour in the warm start.
-        warm: How to fit the warm start.
-    """
-
-    shape: ModelShape = field(default_factory=ModelShape)
-    trajectories: int = 11_200
-    bare: float = 0.25
-    fit: Fit = field(default_factory=lambda: Fit(steps=350))
-    habits: int = 1_000
-    warm: Fit = field(default_factory=lambda: Fit(steps=25, learning_rate=6e-4, muon_rate=0.0, warmup=5, window=1))
-
-
-Call = Callable[[str, dict[str, Any]], Any]
 OnStep = Callable[[int, float, Callable[[], dict[str, Any]]], None]
+"""Called after each step with (steps done, loss, a function that returns the optimizers' state)."""
+
+_CORRECT = "correct"
+"""The behaviour that stage one shows."""
 
 
-def build_base(
-    recipe: BaseRecipe, *, seed: int, names: list[str], schemas: Sequence[Any], call: Call, on_step: OnStep | None
-) -> tuple[Any, Any]:
-    """Build tokenizer and model from nothing.
+@dataclass(frozen=True)
+class Shown:
+    """A demonstration: the messages, and the schemas of the tools that it offers."""
+
+    messages: list[dict[str, Any]]
+    schemas: tuple[dict[str, Any], ...]
+
+
+def build_base(recipe: BaseRecipe, *, seed: int, on_step: OnStep | None = None) -> tuple[Any, Any]:
+    """Build tokenizer and model from nothing, and teach them the skill.
 
     Args:
-        recipe: Sizes and steps.
+        recipe: Sizes, tasks and steps.
         seed: Seed of weights, tasks and order; the same seed gives the same model on the same machine.
-        names: Tools that the tasks offer.
-        schemas: The same tools as JSON schemas.
-        call: Runs one tool.
         on_step: Called after each step.
 
     Returns:
         The model and its tokenizer.
     """
     rng = random.Random(f"base-{seed}")
-    tasks = _space_tasks(recipe.trajectories, seed=seed, names=names, call=call)
-    conversations = [_conversation(task, Behaviour.CORRECT, rng) for task in tasks]
-    flawed = [_conversation(task, rng.choice(list(Behaviour)), rng) for task in tasks[:400]]
-    tokenizer = build_tokenizer(_texts(conversations[:800] + flawed, schemas), recipe.shape)
+    shown = list(_demonstrations(recipe, recipe.trajectories, seed=seed, rng=rng, skilled=True))
+    flawed = _demonstrations(recipe, _CORPUS // 2, seed=seed, rng=rng, skilled=False)
+    tokenizer = build_tokenizer(_texts([*shown[:_CORPUS], *flawed]), recipe.shape)
     model = build_model(tokenizer, recipe.shape, seed=seed)
-    bare = round(len(conversations) * recipe.bare)
-    examples = encode(tokenizer, conversations[bare:], tools=schemas) + encode(
-        tokenizer, conversations[:bare], tools=()
-    )
+    bare = round(len(shown) * recipe.bare)
+    examples = _encode(tokenizer, [Shown(each.messages, ()) for each in shown[:bare]] + shown[bare:])
     fit(model, examples, recipe.fit, pad=tokenizer.pad_token_id, on_step=on_step)
     return model, tokenizer
 
 
 def warm_start(
-    model: Any,
-    tokenizer: Any,
-    recipe: BaseRecipe,
-    *,
-    seed: int,
-    names: list[str],
-    schemas: Sequence[Any],
-    call: Call,
-    on_step: OnStep | None,
+    model: Any, tokenizer: Any, recipe: BaseRecipe, *, seed: int, on_step: OnStep | None = None
 ) -> None:
     """Teach the base its mixed habits, in place; arguments as for :func:`build_base`."""
     rng = random.Random(f"warm-{seed}")
-    tasks = _space_tasks(recipe.habits, seed=seed + 1, names=names, call=call)
-    kinds = rng.choices(list(BEHAVIOURS), list(BEHAVIOURS.values()), k=len(tasks))
-    conversations = [_conversation(task, kind, rng) for task, kind in zip(tasks, kinds, strict=True)]
-    fit(
-        model,
-        encode(tokenizer, conversations, tools=schemas),
-        recipe.warm,
-        pad=tokenizer.pad_token_id,
-        on_step=on_step,
-    )
+    shown = list(_demonstrations(recipe, recipe.habits, seed=seed + 1, rng=rng, skilled=False))
+    fit(model, _encode(tokenizer, shown), recipe.warm, pad=tokenizer.pad_token_id, on_step=on_step)
 
 
-def _space_tasks(count: int, *, seed: int, names: list[str], call: Call) -> list[Task]:
-    tasks: list[Task] = []
-    for at, split in enumerate(_SPACE):
-        share = count // len(_SPACE)
-        tasks += make_tasks(split, share, seed=seed + at, tools=names, call=call, prefix=f"space-{at}")
-    random.Random(seed).shuffle(tasks)
-    return tasks
+def sample(recipe: BaseRecipe, *, seed: int) -> list[Any]:
+    """The first demonstrations of a recipe, as plain values: what they look like names a cache entry."""
+    rng = random.Random(0)
+    few = [list(_demonstrations(recipe, _SAMPLE, seed=seed, rng=rng, skilled=skilled)) for skilled in (True, False)]
+    return [[each.messages, each.schemas] for part in few for each in part]
 
 
-def _conversation(task: Task, behaviour: Behaviour, rng: random.Random) -> list[dict[str, Any]]:
-    return [{"role": "user", "content": task["prompt"]}, *demonstrate(task, behaviour, rng)]
+_CORPUS = 800
+"""Demonstrations that the tokenizer is trained on."""
+
+_SAMPLE = 64
 
 
-def _texts(conversations: list[list[dict[str, Any]]], schemas: Sequence[Any]) -> list[str]:
+def _demonstrations(
+    recipe: BaseRecipe, count: int, *, seed: int, rng: random.Random, skilled: bool
+) -> Iterator[Shown]:
+    """Draw tasks from the recipe's space and show each one, solved or with the suite's habits."""
+    suites: dict[str, tuple[Suite, ToolSet, dict[str, dict[str, Any]]]] = {}
+    drawn: list[tuple[str, Task]] = []
+    total = sum(share for _, _, share in recipe.space)
+    for at, (name, split, share) in enumerate(recipe.space):
+        if name not in suites:
+            suite = open_suite(name)
+            tools = suite.open_tools()
+            suites[name] = suite, tools, {schema["function"]["name"]: schema for schema in tools.schemas}
+        suite, tools, _ = suites[name]
+        wanted = max(1, round(count * share / total))
+        drawn += [(name, task) for task in suite.draw(split, wanted, seed=seed + 7 * at, tools=tools, exclude=())]
+    random.Random(seed).shuffle(drawn)
+    for name, task in drawn:
+        suite, _, schemas = suites[name]
+        if suite.behave is None:
+            raise ValueError(f"suite {name!r} shows no behaviours, so no base can be built on it")
+        kind = _CORRECT if skilled else rng.choices(list(suite.behaviours), list(suite.behaviours.values()))[0]
+        messages = [*task.messages, *suite.behave(task, kind, rng)]
+        yield Shown(messages, tuple(schemas[str(tool)] for tool in task.tools))
+
+
+def _encode(tokenizer: Any, shown: Sequence[Shown]) -> list[Example]:
+    """Tokenize, those together that offer the same tools; the order stays."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for at, each in enumerate(shown):
+        groups.setdefault(tuple(schema["function"]["name"] for schema in each.schemas), []).append(at)
+    found: dict[int, Example] = {}
+    for members in groups.values():
+        conversations = [shown[at].messages for at in members]
+        found |= zip(members, encode(tokenizer, conversations, tools=shown[members[0]].schemas), strict=True)
+    return [found[at] for at in range(len(shown))]
+
+
+def _texts(shown: Sequence[Shown]) -> list[str]:
     """Render without a tokenizer, which does not exist yet."""
     from transformers.utils.chat_template_utils import render_jinja_template
 
     from mentor.models.template import CHAT_TEMPLATE
 
-    rendered, _ = render_jinja_template(conversations=conversations, tools=list(schemas), chat_template=CHAT_TEMPLATE)
-    return list(rendered)
+    texts = []
+    for each in shown:
+        rendered, _ = render_jinja_template(
+            conversations=[each.messages], tools=list(each.schemas), chat_template=CHAT_TEMPLATE
+        )
+        texts += rendered
+    return texts

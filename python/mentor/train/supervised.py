@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,10 @@ class Fit:
         window: Batches drawn together and sorted by length among themselves, which saves padding; 1 keeps every batch
             a fair draw, which matters where length tells behaviours apart.
         seed: Seed of the order of the examples.
+        goal: Loss at which the skill is there: copying appears all at once, sooner with one seed than with another. The
+            rates then stay high until the mean loss of 20 steps is below it, fall over ``settle`` steps, and fitting
+            ends; ``steps`` is the most. 0: a cosine over ``steps``.
+        settle: Steps of the decay that follows ``goal``.
     """
 
     steps: int
@@ -57,6 +62,8 @@ class Fit:
     warmup: int = 20
     window: int = 8
     seed: int = 0
+    goal: float = 0.0
+    settle: int = 60
 
 
 def encode(tokenizer: Any, conversations: Sequence[list[dict[str, Any]]], *, tools: Sequence[Any]) -> list[Example]:
@@ -118,11 +125,14 @@ def fit(
     model.train()
     device = next(model.parameters()).device
     batches = _batches(examples, settings)
+    last, recent = settings.steps, deque[float](maxlen=20)
     for step in range(settings.steps):
         rows = next(batches)
         if step < start:
             continue
-        scale = _schedule(step, settings)
+        if step == last:
+            break
+        scale = _schedule(step, settings) if settings.goal == 0 else _plateau(step, last, settings)
         for optimizer, rates in zip(optimizers, peaks, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * scale
@@ -132,14 +142,22 @@ def fit(
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+        recent.append(float(loss.detach()))
+        if last == settings.steps and len(recent) == 20 and sum(recent) / 20 < settings.goal:
+            last = min(last, step + 1 + settings.settle)
         if on_step is not None:
-            on_step(step + 1, float(loss.detach()), lambda: {"optimizers": [o.state_dict() for o in optimizers]})
+            on_step(step + 1, recent[-1], lambda: {"optimizers": [o.state_dict() for o in optimizers]})
     model.eval()
 
 
 def _schedule(step: int, settings: Fit) -> float:
     warm = min(1.0, (step + 1) / max(1, settings.warmup))
     return warm * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * step / settings.steps)))
+
+
+def _plateau(step: int, last: int, settings: Fit) -> float:
+    warm = min(1.0, (step + 1) / max(1, settings.warmup))
+    return warm * (0.05 + 0.95 * min(1.0, (last - step) / settings.settle))
 
 
 def _optimizers(model: Any, settings: Fit) -> list[torch.optim.Optimizer]:
