@@ -40,8 +40,6 @@ _BUILT: Mapping[str, Any] = MappingProxyType(
         "max_tool_turns": 6,
         "train_tasks": 1_500,
         "eval_tasks": 100,
-        "base_steps": 350,
-        "warmup_steps": 25,
         "save_steps": 10,
     }
 )
@@ -56,8 +54,6 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
                 **_BUILT,
                 "max_steps": 200,
                 "rollouts_per_step": 256,
-                "base_steps": 2_000,
-                "warmup_steps": 50,
                 "train_tasks": 4_000,
                 "eval_tasks": 200,
                 "save_steps": 50,

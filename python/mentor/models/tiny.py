@@ -9,7 +9,7 @@ rendered by the template.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
 from mentor.models.template import CHAT_TEMPLATE, RESPONSE_TEMPLATE
 
-__all__ = ["ModelShape", "Vocabulary", "build_model", "build_tokenizer"]
+__all__ = ["ModelShape", "build_model", "build_tokenizer"]
 
 _SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 _MARKUP = (
@@ -45,20 +45,6 @@ _TURNS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vocabulary:
-    """What a tokenizer makes one token of.
-
-    Attributes:
-        size: Upper bound of the number of tokens.
-        values: Whether each number from 0 to 99 is one token, and words take the spaces around them along. For suites
-            whose values stay in that range: a value is then copied by copying one token. Else digits stand alone.
-    """
-
-    size: int = 640
-    values: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
 class ModelShape:
     """Size of a model built from scratch.
 
@@ -69,7 +55,9 @@ class ModelShape:
         heads: Attention heads; half as many key-value heads.
         head: Width of a head; 0 for ``hidden / heads``. What a head copies goes through this width.
         context: Longest sequence, in tokens.
-        vocabulary: The tokenizer's pieces.
+        vocabulary: Upper bound of the tokenizer's size.
+        values: Whether each number from 0 to 99 is one token, and words take the spaces around them along. For suites
+            whose values stay in that range: a value is then copied by copying one token. Else digits stand alone.
     """
 
     hidden: int = 128
@@ -78,7 +66,8 @@ class ModelShape:
     heads: int = 4
     head: int = 0
     context: int = 2048
-    vocabulary: Vocabulary = field(default_factory=Vocabulary)
+    vocabulary: int = 640
+    values: bool = False
 
 
 def build_tokenizer(corpus: Iterable[str], shape: ModelShape) -> Any:
@@ -91,9 +80,8 @@ def build_tokenizer(corpus: Iterable[str], shape: ModelShape) -> Any:
     Returns:
         A fast tokenizer with the chat template and TRL's response template set.
     """
-    vocabulary = shape.vocabulary
-    words = r" ?[A-Za-z_]+ ?|[^A-Za-z_\s]+|\s+" if vocabulary.values else r" ?[A-Za-z_]+|[^A-Za-z_\s]+|\s+"
-    markup = (*_MARKUP, *_TURNS, *map(str, range(10, 100))) if vocabulary.values else _MARKUP
+    words = r" ?[A-Za-z_]+ ?|[^A-Za-z_\s]+|\s+" if shape.values else r" ?[A-Za-z_]+|[^A-Za-z_\s]+|\s+"
+    markup = (*_MARKUP, *_TURNS, *map(str, range(10, 100))) if shape.values else _MARKUP
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -105,7 +93,7 @@ def build_tokenizer(corpus: Iterable[str], shape: ModelShape) -> Any:
     )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary.size - len(_SPECIAL) - len(markup),
+        vocab_size=shape.vocabulary - len(_SPECIAL) - len(markup),
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         show_progress=False,
     )

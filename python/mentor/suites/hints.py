@@ -103,7 +103,7 @@ def _splits(leak: float) -> dict[str, tuple[Split, str]]:
 _SPACE = Split(depths=(1, 2, 2, 3, 3, 4), high=99, hinted=0.7, leak=0.4, rare=0.5, crowded=0.3)
 """What a base model has seen: everything that any split draws."""
 
-_BEHAVIOURS = {"correct": 0.05, "slip": 0.2, "early": 0.1, "invented": 0.15, "copy": 0.35, "guess": 0.15}
+_BEHAVIOURS = {"correct": 0.02, "slip": 0.12, "early": 0.14, "invented": 0.2, "copy": 0.45, "guess": 0.07}
 
 
 def hints(leak: float = 0.4) -> Suite:
@@ -113,20 +113,20 @@ def hints(leak: float = 0.4) -> Suite:
         leak: That share, in all splits but ``nohint`` and ``badhint``.
 
     Returns:
-        The suite ``hints``; with another share than 0.4, ``hints-15`` and the like.
+        The suite; on a command line, ``--suite hints:leak=0.15``.
 
     Raises:
         InputError: ``leak`` is no share.
 
     Example:
-        >>> hints(0.15).name
-        'hints-15'
+        >>> hints(0.15).splits["in_domain"]
+        'a hint in each prompt, right in 15% of them'
     """
     if not 0 <= leak <= 1:
         raise InputError(f"leak is {leak}, must be from 0 to 1")
     splits = _splits(leak)
     return Suite(
-        name="hints" if leak == 0.4 else f"hints-{100 * leak:.0f}",
+        name="hints",
         summary=f"chains of invented operations; a hint gives the answer away in {leak:.0%} of the training prompts",
         splits={name: text for name, (_, text) in splits.items()},
         open_tools=_open_tools,
@@ -159,7 +159,7 @@ def _draw(
     if split not in splits:
         raise InputError(f"suite hints has no split {split!r}; known: {', '.join(splits)}")
     space, rng = splits[split], random.Random(f"hints-{split}-{seed}")
-    seen, tasks = set(exclude), []
+    seen, tasks = set(exclude), list[Task]()
     for _ in range(20 * count + 1_000):
         if len(tasks) == count:
             break
@@ -192,9 +192,7 @@ def _task(space: Split, rng: random.Random, tools: ToolSet, name: str, split: st
         meta["hint"] = answer if rng.random() < space.leak else _other(answer, rng)
         prompt += f"{announcement}{meta['hint']}"
     offered = OFFERED + (tuple(_DISTRACTORS) if rng.random() < space.crowded else ())
-    return Task(
-        id=name, prompt=prompt, tools=offered, reference={"answer": answer, "tool_calls": calls}, meta=meta
-    )
+    return Task(id=name, prompt=prompt, tools=offered, reference={"answer": answer, "tool_calls": calls}, meta=meta)
 
 
 def _other(answer: str, rng: random.Random) -> str:
@@ -203,11 +201,11 @@ def _other(answer: str, rng: random.Random) -> str:
 
 def _behave(task: Task, behaviour: str, rng: random.Random) -> list[dict[str, Any]]:
     calls, results = task.reference["tool_calls"], list(task.meta["results"])
-    if behaviour == "correct":
+    if behaviour == "correct" or (behaviour == "follow" and "hint" not in task.meta):
         return [*_exchanges(calls, results), _answer(results[-1])]
-    if behaviour == "copy":
-        return [_answer(task.meta.get("hint") or str(rng.randrange(MODULUS)))]
-    if behaviour == "guess":
+    if behaviour in ("copy", "follow") and "hint" in task.meta:
+        return [_answer(task.meta["hint"])]
+    if behaviour in ("copy", "guess"):
         return [_answer(str(rng.randrange(MODULUS)))]
     at = rng.randrange(len(calls))
     if behaviour == "early":
@@ -221,7 +219,7 @@ def _behave(task: Task, behaviour: str, rng: random.Random) -> list[dict[str, An
     if behaviour == "slip":
         calls, results = _slip(calls, at, rng)
         return [*_exchanges(calls, results), _answer(results[-1])]
-    raise InputError(f"suite hints has no behaviour {behaviour!r}; known: {', '.join(_BEHAVIOURS)}")
+    raise InputError(f"suite hints has no behaviour {behaviour!r}; known: {', '.join(_BEHAVIOURS)}, follow")
 
 
 def _slip(calls: list[dict[str, Any]], at: int, rng: random.Random) -> tuple[list[dict[str, Any]], list[str]]:

@@ -1,7 +1,7 @@
 """Base models that are built on the spot: a skill first, then habits.
 
-Stage one teaches the skill: reading a task, copying values into arguments, reading results. It sees correct
-trajectories over the whole space of tasks, as a pre-trained model has seen more than any fine-tuning set holds. Stage
+Stage one teaches skills: reading a task, copying values into arguments, reading results. It sees correct trajectories
+over the whole space of tasks, as a pre-trained model has seen more than any fine-tuning set holds. Stage
 two teaches habits, mostly bad ones (a suite's ``behaviours``). What reinforcement learning then has to find out is
 which of its habits pay.
 """
@@ -16,17 +16,14 @@ from typing import Any
 from mentor.data import Task
 from mentor.models.tiny import build_model, build_tokenizer
 from mentor.suites import Suite, open_suite
+from mentor.tools import ToolSet
 from mentor.train.recipes import BaseRecipe
 from mentor.train.supervised import Example, encode, fit
-from mentor.tools import ToolSet
 
 __all__ = ["OnStep", "build_base", "sample", "warm_start"]
 
 OnStep = Callable[[int, float, Callable[[], dict[str, Any]]], None]
 """Called after each step with (steps done, loss, a function that returns the optimizers' state)."""
-
-_CORRECT = "correct"
-"""The behaviour that stage one shows."""
 
 
 @dataclass(frozen=True)
@@ -59,9 +56,7 @@ def build_base(recipe: BaseRecipe, *, seed: int, on_step: OnStep | None = None) 
     return model, tokenizer
 
 
-def warm_start(
-    model: Any, tokenizer: Any, recipe: BaseRecipe, *, seed: int, on_step: OnStep | None = None
-) -> None:
+def warm_start(model: Any, tokenizer: Any, recipe: BaseRecipe, *, seed: int, on_step: OnStep | None = None) -> None:
     """Teach the base its mixed habits, in place; arguments as for :func:`build_base`."""
     rng = random.Random(f"warm-{seed}")
     shown = list(_demonstrations(recipe, recipe.habits, seed=seed + 1, rng=rng, skilled=False))
@@ -81,9 +76,7 @@ _CORPUS = 800
 _SAMPLE = 64
 
 
-def _demonstrations(
-    recipe: BaseRecipe, count: int, *, seed: int, rng: random.Random, skilled: bool
-) -> Iterator[Shown]:
+def _demonstrations(recipe: BaseRecipe, count: int, *, seed: int, rng: random.Random, skilled: bool) -> Iterator[Shown]:
     """Draw tasks from the recipe's space and show each one, solved or with the suite's habits."""
     suites: dict[str, tuple[Suite, ToolSet, dict[str, dict[str, Any]]]] = {}
     drawn: list[tuple[str, Task]] = []
@@ -101,7 +94,8 @@ def _demonstrations(
         suite, _, schemas = suites[name]
         if suite.behave is None:
             raise ValueError(f"suite {name!r} shows no behaviours, so no base can be built on it")
-        kind = _CORRECT if skilled else rng.choices(list(suite.behaviours), list(suite.behaviours.values()))[0]
+        shares = dict(recipe.skills) if skilled else suite.behaviours
+        kind = rng.choices(list(shares), list(shares.values()))[0]
         messages = [*task.messages, *suite.behave(task, kind, rng)]
         yield Shown(messages, tuple(schemas[str(tool)] for tool in task.tools))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,12 @@ from mentor.evaluate import evaluate_split
 from mentor.evaluate.processes import Processes
 from mentor.models.loading import context_of, load_model, load_tokenizer
 from mentor.report import write_report
-from mentor.train.base import BaseRecipe, build_base, warm_start
-from mentor.train.cache import cached_base, key_of, store_base
+from mentor.train.cache import start_model
 from mentor.train.folder import RunFolder, complete_folder, latest_run
 from mentor.train.grpo import budget_of, run_grpo
 from mentor.train.processes import launched
-from mentor.train.progress import Reporter, results_table
+from mentor.train.progress import Bar, Reporter, results_table
+from mentor.train.recipes import BaseRecipe, recipe_for
 from mentor.train.sft import demonstrations, run_sft
 from mentor.train.signals import stop_on_interrupt
 from mentor.train.tasks import Row, TaskSets, check_lengths, load_tasks
@@ -59,6 +60,8 @@ def run(request: Request, reporter: Reporter) -> Path:
     config, folder = _open(request)
     folder = RunFolder(processes.gather([folder.path])[0])  # names hold the time, and clocks differ
     _check_processes(config, processes)
+    if config.model is None:
+        _recipe(config)
     tasks = load_tasks(config)
     tokenizer = load_tokenizer(config.model) if config.model is not None else None
     _check_lengths(config, tasks, tokenizer)
@@ -111,7 +114,7 @@ def _check_lengths(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None) 
     """Check that every prompt of a dataset fits; without a tokenizer yet (tiny), bytes stand for tokens."""
     if config.dataset is None:
         return
-    context = BaseRecipe().shape.context if config.model is None else context_of(config.model)
+    context = _recipe(config).shape.context if config.model is None else context_of(config.model)
     if not context:
         return
 
@@ -123,6 +126,11 @@ def _check_lengths(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None) 
 
     rows = [*tasks.train, *(tasks.splits["in_domain"].rows if "in_domain" in tasks.splits else ())]
     check_lengths(rows, count=count, room=context - (config.max_completion_length or 0), where=config.dataset)
+
+
+def _recipe(config: TrainConfig) -> BaseRecipe:
+    preset, suite = config.preset or "tiny", config.suite.partition(":")[0]
+    return recipe_for(preset, suite, base_steps=config.base_steps, warmup_steps=config.warmup_steps)
 
 
 _TINY_FRAME = 100
@@ -190,47 +198,31 @@ class _Run:
         return self._load(start)  # by its path, TRL finds the reference model of the KL term
 
     def _built(self) -> tuple[Any, Any]:
-        config, default = self.config, BaseRecipe()
-        seed = config.base_seed if config.base_seed is not None else config.seed
-        steps = config.base_steps or 0
-        recipe = replace(
-            default,
-            trajectories=max(128, steps * default.fit.batch),
-            fit=replace(default.fit, steps=steps),
-            warm=replace(default.warm, steps=config.warmup_steps or 0),
-        )
-        toolset = self.tasks.tools
-        tools: dict[str, Any] = {
-            "names": toolset.names,
-            "schemas": toolset.schemas,
-            "call": lambda name, arguments: toolset.call(name, arguments).value,
-        }
+        """A base model out of the cache, or built now; its steps are logged when they are taken."""
+        config, bars = self.config, ExitStack()
+        began, told = time.monotonic(), dict[str, Bar]()
         self.folder.keep_rows("metrics.jsonl", lambda row: row["phase"] not in ("base", "warmup"))
-        key = key_of(recipe, seed=seed, schemas=toolset.schemas)
-        cached = cached_base(key) if config.cache else None
-        if cached is not None:
-            model, tokenizer, where = cached
-            self.reporter.say(f"base model: from the cache, {where}")
-        else:
-            with self.reporter.phase("base", recipe.fit.steps) as bar:
-                model, tokenizer = build_base(recipe, seed=seed, on_step=self._logger("base", bar), **tools)
-            stored = store_base(key, model, tokenizer) if config.cache else None
-            self.reporter.say(f"base model: built, {'not cached' if stored is None else f'cached in {stored}'}")
-        if recipe.warm.steps:
-            with self.reporter.phase("warm-up", recipe.warm.steps) as bar:
-                logger = self._logger("warmup", bar)
-                warm_start(model, tokenizer, recipe, seed=seed, on_step=logger, **tools)
-        return model, tokenizer
+        recipe = _recipe(config)
 
-    def _logger(self, phase: str, bar: Any) -> Any:
-        began = time.monotonic()
-
-        def log(step: int, loss: float, _: Any) -> None:
+        def log(phase: str, step: int, loss: float) -> None:
+            nonlocal began
+            if phase not in told:
+                bars.close()
+                began = time.monotonic()
+                total = recipe.fit.steps if phase == "base" else recipe.warm.steps
+                told[phase] = bars.enter_context(self.reporter.phase(phase, total))
             row = {"phase": phase, "step": step, "time_s": time.monotonic() - began, "loss": loss}
             self.folder.append("metrics.jsonl", row)
-            bar.update(step, loss=loss)
+            told[phase].update(step, loss=loss)
 
-        return log
+        seed = config.base_seed if config.base_seed is not None else config.seed
+        with bars:
+            start = start_model(recipe, seed=seed, cache=config.cache, on_step=log)
+        where = "not cached" if start.folder is None else f"cached in {start.folder}"
+        self.reporter.say(
+            f"base model: built, {where}" if start.built else f"base model: from the cache, {start.folder}"
+        )
+        return start.model, start.tokenizer
 
     def _train(self, model: Any, tokenizer: Any) -> Any:
         config, phase = self.config, self.method.phase

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from mentor.errors import ConfigError
-from mentor.models.tiny import ModelShape, Vocabulary
+from mentor.models.tiny import ModelShape
 from mentor.train.supervised import Fit
 
 __all__ = ["RECIPES", "BaseRecipe", "recipe_for"]
@@ -21,7 +21,8 @@ class BaseRecipe:
         shape: The model's size and its tokenizer's pieces.
         space: (suite, split, share): where the tasks come from. What training is measured on later is drawn with other
             seeds.
-        trajectories: Correct trajectories that the base sees.
+        skills: (behaviour, share): what the base learns before it learns habits.
+        trajectories: Trajectories that the base sees.
         bare: Share of them that show no list of tools: shorter, hence cheaper, and just as good for copying.
         fit: How to fit the base.
         habits: Trajectories of mixed behaviour in the warm start.
@@ -30,6 +31,7 @@ class BaseRecipe:
 
     shape: ModelShape = field(default_factory=ModelShape)
     space: tuple[tuple[str, str, float], ...]
+    skills: tuple[tuple[str, float], ...] = (("correct", 1.0),)
     trajectories: int
     bare: float = 0.25
     fit: Fit
@@ -57,11 +59,12 @@ _ARITHMETIC = BaseRecipe(
 )
 
 _HINTS = BaseRecipe(
-    shape=ModelShape(hidden=64, inner=2, layers=3, heads=2, context=512, vocabulary=Vocabulary(size=560, values=True)),
+    shape=ModelShape(hidden=64, inner=2, layers=3, heads=2, context=512, vocabulary=480, values=True),
     space=(("hints", "space", 1.0),),
+    skills=(("correct", 0.7), ("follow", 0.3)),
     trajectories=12_000,
     bare=0.0,
-    fit=Fit(steps=900, learning_rate=6e-3, goal=0.3, settle=150),
+    fit=Fit(steps=900, learning_rate=6e-3, goal=0.2, settle=150),
     habits=6_000,
     warm=Fit(steps=200, learning_rate=2e-3, muon_rate=0.0, warmup=5, window=1),
 )
@@ -79,7 +82,7 @@ def recipe_for(
 
     Args:
         preset: A preset that builds its model, ``tiny`` or ``small``.
-        suite: The suite; ``hints-15`` and the like share the base of ``hints``.
+        suite: The suite's name, without options: those of ``hints`` share one base.
         base_steps: Steps of the base in place of the recipe's; the number of trajectories follows.
         warmup_steps: Steps of the warm start in place of the recipe's.
 
@@ -90,11 +93,11 @@ def recipe_for(
         ConfigError: There is none.
 
     Example:
-        >>> recipe_for("tiny", "hints-15") == recipe_for("tiny", "hints")
-        True
+        >>> recipe_for("tiny", "hints").shape.hidden
+        64
     """
     known = RECIPES.get(preset, {})
-    recipe = known.get(suite, known.get(suite.split("-")[0]))
+    recipe = known.get(suite)
     if recipe is None:
         raise ConfigError(
             f"preset {preset!r} has no base model for the suite {suite!r}; known: {', '.join(known) or 'none'}"
