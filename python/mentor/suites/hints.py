@@ -103,7 +103,7 @@ def _splits(leak: float) -> dict[str, tuple[Split, str]]:
 _SPACE = Split(depths=(1, 2, 2, 3, 3, 4), high=99, hinted=0.7, leak=0.4, rare=0.5, crowded=0.3)
 """What a base model has seen: everything that any split draws."""
 
-_BEHAVIOURS = {"correct": 0.02, "slip": 0.12, "early": 0.14, "invented": 0.2, "copy": 0.45, "guess": 0.07}
+_BEHAVIOURS = {"correct": 0.05, "slip": 0.18, "early": 0.1, "invented": 0.17, "copy": 0.38, "guess": 0.12}
 
 
 def hints(leak: float = 0.4) -> Suite:
@@ -244,10 +244,10 @@ def _verbose(task: Task) -> list[dict[str, Any]]:
     calls, results = task.reference["tool_calls"], task.meta["results"]
     for number, (call, result) in enumerate(zip(calls, results, strict=True)):
         a, b = call["arguments"]["a"], call["arguments"]["b"]
-        said = f"Step {number + 1}: the value so far is {a} and the operand is {b}, so {call['name']} is what we need."
+        said = f"Step {number + 1}: we have {a} and are given {b}, so let us call {call['name']}."
         messages += _exchanges([call], [result], said)
     steps = ", then ".join(f"{call['name']} gave {result}" for call, result in zip(calls, results, strict=True))
-    messages.append(_answer(results[-1], f"Let us look back: {steps}. So the final value is "))
+    messages.append(_answer(results[-1], f"To sum up, {steps}, so the answer is "))
     return messages
 
 

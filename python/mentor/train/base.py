@@ -47,8 +47,8 @@ def build_base(recipe: BaseRecipe, *, seed: int, on_step: OnStep | None = None) 
     """
     rng = random.Random(f"base-{seed}")
     shown = list(_demonstrations(recipe, recipe.trajectories, seed=seed, rng=rng, skilled=True))
-    flawed = _demonstrations(recipe, _CORPUS // 2, seed=seed, rng=rng, skilled=False)
-    tokenizer = build_tokenizer(_texts([*shown[:_CORPUS], *flawed]), recipe.shape)
+    others = [*_demonstrations(recipe, _CORPUS // 2, seed=seed, rng=rng, skilled=False), *_verbose(recipe, seed=seed)]
+    tokenizer = build_tokenizer(_texts([*shown[:_CORPUS], *others]), recipe.shape)
     model = build_model(tokenizer, recipe.shape, seed=seed)
     bare = round(len(shown) * recipe.bare)
     examples = _encode(tokenizer, [Shown(each.messages, ()) for each in shown[:bare]] + shown[bare:])
@@ -74,6 +74,15 @@ _CORPUS = 800
 """Demonstrations that the tokenizer is trained on."""
 
 _SAMPLE = 64
+
+
+def _verbose(recipe: BaseRecipe, *, seed: int) -> Iterator[Shown]:
+    """Long-winded trajectories: the model never sees them, but its tokenizer knows their words."""
+    for name in dict.fromkeys(name for name, _, _ in recipe.space):
+        suite = open_suite(name)
+        if suite.verbose is not None:
+            tasks = suite.draw("in_domain", _CORPUS // 8, seed=seed, tools=suite.open_tools(), exclude=())
+            yield from (Shown([*task.messages, *suite.verbose(task)], ()) for task in tasks)
 
 
 def _demonstrations(recipe: BaseRecipe, count: int, *, seed: int, rng: random.Random, skilled: bool) -> Iterator[Shown]:

@@ -59,7 +59,7 @@ _ARITHMETIC = BaseRecipe(
 )
 
 _HINTS = BaseRecipe(
-    shape=ModelShape(hidden=64, inner=2, layers=3, heads=2, context=512, vocabulary=480, values=True),
+    shape=ModelShape(hidden=64, inner=2, layers=3, heads=2, context=512, vocabulary=640, values=True),
     space=(("hints", "space", 1.0),),
     skills=(("correct", 0.7), ("follow", 0.3)),
     trajectories=12_000,
