@@ -154,6 +154,7 @@ def test_the_numbers_of_a_split_by_hand(policy: tuple[Any, Any], toolset: mentor
     assert [row["correct"] for row in found.rollouts] == [True, False]
     assert [defect["kind"] for defect in found.rollouts[1]["defects"]] == ["unknown_tool"]
     assert found.rollouts[0]["completion"] == SOLVED
+    assert found.rollouts[0]["tools"] == list(toolset.names)
 
 
 def test_similarity_of_distributions() -> None:

@@ -168,8 +168,13 @@ def kept_rollout(
         "prompt": task["messages"],
         "completion": messages,
         "reference": task["reference"],
+        "tools": [_tool_name(tool) for tool in task["tools"]],
         "reward": float(score.reward),
         "components": {name: float(value) for name, value in score.components.items()},
         "correct": bool(score.correct),
         "defects": [{"kind": str(defect.kind), "message": str(defect.message)} for defect in score.defects],
     }
+
+
+def _tool_name(tool: str | Mapping[str, Any]) -> str:
+    return tool if isinstance(tool, str) else str(tool.get("function", tool).get("name", ""))
