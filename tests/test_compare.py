@@ -123,7 +123,8 @@ def test_missing_runs_are_named(tmp_path: Path) -> None:
     assert "strict has no run with seed 1" in text
     table = json.loads((tmp_path / "table.json").read_text())
     assert {gap["label"] for gap in table["about"]["missing"]} == {"sparse", "mentor"}
-    assert "--methods sparse,mentor --seeds 0-2 --preset tiny --threads 1 --set max_steps=12" in table["about"]["command"]
+    wanted = "--methods sparse,mentor --seeds 0-2 --preset tiny --threads 1 --set max_steps=12"
+    assert wanted in table["about"]["command"]
 
 
 def test_tables_and_figures_are_written(comparison: Path) -> None:

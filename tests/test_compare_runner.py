@@ -120,7 +120,7 @@ def test_plans_are_written_and_read(tmp_path: Path) -> None:
     command = "mentor compare --methods f1 --seeds 0-2,9 --preset tiny --threads 1 --set beta=0.1 --output o"
     assert plain.command(Path("o")) == command
     special = Plan.of(["f1"], seeds=[0], variants={"sft": {"method": "sft", "learning_rate": 0.001}})
-    assert special.command(Path("o")).endswith("--methods f1,sft --seeds 0 --threads 1 --set sft:learning_rate=0.001 --output o")
+    assert special.command(Path("o")).endswith("--seeds 0 --threads 1 --set sft:learning_rate=0.001 --output o")
     assert parse_seeds([1, "3-4"]) == (1, 3, 4)
 
 

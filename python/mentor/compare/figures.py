@@ -178,12 +178,14 @@ def _curves(comparison: Comparison) -> Figure | None:
         axes.grid(axis="y", color=_RULE, linewidth=0.8)
         axes.set_axisbelow(True)
         axes.set_xlabel("step")
+        axes.locator_params(axis="x", integer=True)
         axes.margins(x=0.01)
         if key != "reward":
             axes.set_ylim(-0.02, 1.02)
     for axes in panels[len(keys) :]:
         axes.set_visible(False)
-    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=min(5, len(named)), frameon=False)
+    settings: Any = {"loc": "outside lower center", "ncols": min(5, len(named)), "frameon": False, "handlelength": 3}
+    figure.legend(named.values(), named.keys(), **settings)
     figure.suptitle("Learning curves: mean over runs, band from the first to the third quarter")
     return figure
 
