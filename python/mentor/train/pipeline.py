@@ -21,6 +21,7 @@ from mentor.evaluate.processes import Processes
 from mentor.models.loading import context_of, load_model, load_tokenizer
 from mentor.report import write_report
 from mentor.train.cache import start_model
+from mentor.train.check import check_memory, check_template, dry_run
 from mentor.train.folder import RunFolder, complete_folder, latest_run
 from mentor.train.grpo import budget_of, run_grpo
 from mentor.train.processes import launched
@@ -69,10 +70,11 @@ def run(request: Request, reporter: Reporter) -> Path:
         demonstrations(replace(config, demonstrations=1), tasks)
     torch.set_num_threads(config.threads or torch.get_num_threads())
     if request.dry_run:
-        shown = ", ".join(f"{name} {len(split.rows)}" for name, split in tasks.splits.items())
-        what = config.model or "a model built on the spot"
-        reporter.say(f"dry run: {config.method} on {what}, {len(tasks.train)} tasks, evaluation on {shown}: all usable")
+        reporter.console.print(dry_run(config, tasks, tokenizer, processes))
+        reporter.say("all usable; nothing was started")
         return folder.path
+    if tokenizer is not None:
+        check_memory(config, check_template(tokenizer, tasks, tasks.train[0]), processes)
     if request.resume is None and processes.main:
         folder = RunFolder.create(folder.path, config)
     processes.wait()
