@@ -59,7 +59,7 @@ def compare(
     solved: float,
     figures: bool,
 ) -> None:
-    r"""Train methods over seeds and set them side by side, with intervals, paired tests and figures.
+    """Train methods over seeds and set them side by side, with intervals, paired tests and figures.
 
     PATHS is a comparison's YAML file, the folder of a comparison to go on with, or folders of runs that were made
     otherwise, which are only read. Without it, --methods says what to run. What is finished is not run again, what was
@@ -70,7 +70,7 @@ def compare(
     mentor compare comparisons/hints              # go on
     mentor compare comparisons/hints --only-report
     mentor compare runs/a runs/b -o comparisons/ab
-    """
+    """  # noqa: D301
     with needs("train"), refused():
         from rich.console import Console
 

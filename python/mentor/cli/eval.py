@@ -54,7 +54,7 @@ def evaluate(
     output: Path | None,
     threads: int | None,
 ) -> None:
-    r"""Evaluate saved models on tasks and print their measures with 95 % bootstrap intervals over tasks.
+    """Evaluate saved models on tasks and print their measures with 95 % bootstrap intervals over tasks.
 
     MODELS are run folders of `mentor train`, folders that save_pretrained wrote, or names on the hub. Several models do
     the same tasks, and each is tested against the first one. Ctrl-C keeps what is finished.
@@ -63,7 +63,7 @@ def evaluate(
     mentor eval runs/tiny-mentor
     mentor eval runs/a runs/b --suite store -n 100 -o rollouts.jsonl
     mentor eval ./Qwen3-0.6B --dataset tasks.jsonl --sampled 4
-    """
+    """  # noqa: D301
     with needs("train"), refused():
         from rich.console import Console
 
