@@ -65,6 +65,7 @@ class Chat:
         self._prompts: dict[str, list[int]] = {}
         self._turns: dict[tuple[tuple[str, ...], tuple[int, ...]], Turn] = {}
         self._suffixes: dict[tuple[tuple[str, str], ...], list[int]] = {}
+        self._starts: dict[str, list[int]] = {}
         self._flaws: dict[str, tuple[Request, ...]] = {}
 
     def prompt(self, row: Mapping[str, Any]) -> list[int]:
@@ -131,10 +132,13 @@ class Chat:
 
     def _render(self, messages: Sequence[Mapping[str, Any]]) -> list[int]:
         """Render results behind a conversation whose end is known, and take what comes after it."""
-        call = {"type": "function", "function": {"name": messages[0]["name"], "arguments": {}}}
+        name = messages[0]["name"]
+        call = {"type": "function", "function": {"name": name, "arguments": {}}}
         before = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
         options: dict[str, Any] = {"tokenize": True, "return_dict": False, **self._options}
-        start = self.tokenizer.apply_chat_template(before, **options)
+        start = self._starts.get(name)
+        if start is None:
+            start = _remember(self._starts, name, self.tokenizer.apply_chat_template(before, **options))
         whole = self.tokenizer.apply_chat_template([*before, *messages], add_generation_prompt=True, **options)
         ends = [at for at, token in enumerate(start) if token == self.tokenizer.eos_token_id]
         cut = ends[-1] + 1 if ends else len(start)
