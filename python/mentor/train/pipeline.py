@@ -212,7 +212,8 @@ class _Run:
                 bars.close()
                 began = time.monotonic()
                 total = recipe.fit.steps if phase == "base" else recipe.warm.steps
-                told[phase] = bars.enter_context(self.reporter.phase(phase, total))
+                shown = "warm-up" if phase == "warmup" else phase
+                told[phase] = bars.enter_context(self.reporter.phase(shown, total))
             row = {"phase": phase, "step": step, "time_s": time.monotonic() - began, "loss": loss}
             self.folder.append("metrics.jsonl", row)
             told[phase].update(step, loss=loss)
