@@ -14,6 +14,9 @@ pub(super) fn compare(gold: &Shape, predicted: &Shape, budget: &mut Budget) -> D
     use Shape as S;
     match (gold, predicted) {
         (S::Scalar(a), S::Scalar(b)) => scalar::compare(a, b, budget),
+        (S::Date(a), S::Date(b)) => Decision::when(a == b, Rule::Date),
+        (S::Date(_), S::Scalar(_)) | (S::Scalar(_), S::Date(_)) => Decision::different(Rule::Kind),
+        (S::Date(_), _) | (_, S::Date(_)) => Decision::UNDECIDED,
         (S::Text(_) | S::Choice(..), _) | (_, S::Text(_) | S::Choice(..)) => words(gold, predicted),
         (S::Assignment(a, left), S::Assignment(b, right)) => {
             let decision = compare(left, right, budget);

@@ -125,6 +125,8 @@ impl Answer {
         answer.squeezed = text::squeezed(bare);
         if let Some((letter, content)) = text::choice(bare) {
             answer.shape = Some(Shape::Choice(letter, content));
+        } else if let Some(date) = text::date(bare) {
+            answer.shape = Some(Shape::Date(date));
         } else if text::is_prose(bare) {
             answer.shape = Some(Shape::Text(text::normal(bare)));
         } else if let Some((node, doubtful)) = parse::parse(bare) {

@@ -94,6 +94,8 @@ rules! {
     Choice = "choice",
     /// Words.
     Text = "text",
+    /// Dates of the calendar, `2026-03-05`.
+    Date = "date",
     /// The answers are of different kinds: a number and a tuple, words and an interval.
     Kind = "kind",
     /// Nothing decided.

@@ -75,6 +75,8 @@ pub(super) enum Shape {
     Choice(char, bool),
     /// Words in one writing.
     Text(String),
+    /// Year, month and day.
+    Date([u16; 3]),
 }
 
 /// The shape of a node; `None` where it is not understood.

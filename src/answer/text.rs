@@ -94,6 +94,16 @@ pub(super) fn choice(text: &str) -> Option<(char, bool)> {
     (marked && !rest.starts_with(['(', '^', '_', '*', '/', '+', '-', ',', '=', '<', '>'])).then_some((letter, true))
 }
 
+/// A date as ISO 8601 writes it, `2026-03-05`: no difference of three numbers, which nobody fills up with zeros.
+pub(super) fn date(text: &str) -> Option<[u16; 3]> {
+    let digits = |part: &str, length: usize| -> Option<u16> {
+        (part.len() == length && part.bytes().all(|byte| byte.is_ascii_digit())).then(|| part.parse().ok())?
+    };
+    let mut parts = text.split('-');
+    let date = [digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?];
+    (parts.next().is_none() && (1..=12).contains(&date[1]) && (1..=31).contains(&date[2])).then_some(date)
+}
+
 /// Whether the answer is words and nothing else.
 pub(super) fn is_prose(text: &str) -> bool {
     // A minus sign is no hyphen.

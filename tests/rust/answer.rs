@@ -93,6 +93,7 @@ fn rules_say_what_decided() {
         ("11_2", "12_3", "base"),
         (r"\text{(A)}", "B", "choice"),
         (r"\text{even}", "odd", "text"),
+        ("2026-03-05", "2026-05-03", "date"),
         ("(1,2)", "3", "kind"),
         ("x", "n", "none"),
     ] {
