@@ -103,7 +103,11 @@ def _splits(leak: float) -> dict[str, tuple[Split, str]]:
 _SPACE = Split(depths=(1, 2, 2, 3, 3, 4), high=99, hinted=0.7, leak=0.4, rare=0.5, crowded=0.3)
 """What a base model has seen: everything that any split draws."""
 
-_BEHAVIOURS = {"correct": 0.05, "slip": 0.18, "early": 0.1, "invented": 0.17, "copy": 0.38, "guess": 0.12}
+_BEHAVIOURS = {"correct": 0.02, "slip": 0.34, "early": 0.06, "invented": 0.12, "copy": 0.35, "guess": 0.11}
+"""A flawed student calls tools in half of its answers, and each of its calls is more often wrong than right."""
+
+_SLIPS, _WRONG_TOOL = 0.8, 0.3
+"""Share of a slipping student's calls that are wrong, and of those the share with a wrong tool."""
 
 
 def hints(leak: float = 0.4) -> Suite:
@@ -187,7 +191,7 @@ def _task(space: Split, rng: random.Random, tools: ToolSet, name: str, split: st
     answer = results[-1]
     if answer != str(value):
         raise InputError(f"{name}: the tools give {answer}, the plan {value}")
-    meta: dict[str, Any] = {"split": split, "results": results}
+    meta: dict[str, Any] = {"split": split, "tools_suite": "hints", "results": results}
     if rng.random() < space.hinted:
         meta["hint"] = answer if rng.random() < space.leak else _other(answer, rng)
         prompt += f"{announcement}{meta['hint']}"
@@ -223,14 +227,15 @@ def _behave(task: Task, behaviour: str, rng: random.Random) -> list[dict[str, An
 
 
 def _slip(calls: list[dict[str, Any]], at: int, rng: random.Random) -> tuple[list[dict[str, Any]], list[str]]:
-    """The calls with one slip, a wrong tool or a wrong operand, and what follows from it."""
+    """The calls with a slip at one step, and at most of the others: a wrong operand or tool, and what follows from it."""
     value, wrong, results = calls[0]["arguments"]["a"], [], []
     operands = [call["arguments"]["b"] for call in calls]
     for number, call in enumerate(calls):
         name, operand = call["name"], operands[number]
-        if number == at and rng.random() < 0.5:
+        slips = number == at or rng.random() < _SLIPS
+        if slips and rng.random() < _WRONG_TOOL:
             name = rng.choice([other for other in OFFERED if other != name])
-        elif number == at:
+        elif slips:
             operand = rng.choice([other for other in (*operands, value, rng.randrange(MODULUS)) if other != operand])
         wrong.append({"name": name, "arguments": {"a": value, "b": operand}})
         value = _TOOLS[name].value(value, operand)

@@ -59,13 +59,13 @@ _ARITHMETIC = BaseRecipe(
 )
 
 _HINTS = BaseRecipe(
-    shape=ModelShape(hidden=64, inner=2, layers=3, heads=2, context=512, vocabulary=640, values=True),
+    shape=ModelShape(hidden=96, inner=2, layers=3, heads=3, context=512, vocabulary=640, values=True),
     space=(("hints", "space", 1.0),),
     skills=(("correct", 0.7), ("follow", 0.3)),
-    trajectories=12_000,
-    bare=0.0,
-    fit=Fit(steps=900, learning_rate=6e-3, goal=0.2, settle=150),
-    habits=6_000,
+    trajectories=12_800,
+    bare=0.5,
+    fit=Fit(steps=400, learning_rate=6e-3),
+    habits=6_400,
     warm=Fit(steps=200, learning_rate=2e-3, muon_rate=0.0, warmup=5, window=1),
 )
 
