@@ -227,7 +227,7 @@ def _behave(task: Task, behaviour: str, rng: random.Random) -> list[dict[str, An
 
 
 def _slip(calls: list[dict[str, Any]], at: int, rng: random.Random) -> tuple[list[dict[str, Any]], list[str]]:
-    """The calls with a slip at one step, and at most of the others: a wrong operand or tool, and what follows from it."""
+    """The calls with slips, at one step at least: a wrong operand or tool, and what follows from it."""
     value, wrong, results = calls[0]["arguments"]["a"], [], []
     operands = [call["arguments"]["b"] for call in calls]
     for number, call in enumerate(calls):
