@@ -69,8 +69,25 @@ _HINTS = BaseRecipe(
     warm=Fit(steps=200, learning_rate=2e-3, muon_rate=0.0, warmup=5, window=1),
 )
 
+_SMALL = BaseRecipe(
+    shape=ModelShape(hidden=384, layers=8, heads=6, head=64, vocabulary=4_096),
+    space=(
+        *_ARITHMETIC.space,
+        *(("store", split, 1.0) for split in ("in_domain", "depth", "operands", "phrasing", "combinations")),
+        *(("everyday", split, 1.0) for split in ("in_domain", "depth", "operands", "phrasing", "combinations")),
+    ),
+    trajectories=60_000,
+    fit=Fit(steps=2_000, batch=64, warmup=100),
+    habits=4_000,
+    warm=Fit(steps=60, batch=64, learning_rate=6e-4, muon_rate=0.0, warmup=5, window=1),
+)
+"""14.7 M parameters over three suites, for one GPU."""
+
 RECIPES: Mapping[str, Mapping[str, BaseRecipe]] = MappingProxyType(
-    {"tiny": MappingProxyType({"arithmetic": _ARITHMETIC, "hints": _HINTS})}
+    {
+        "tiny": MappingProxyType({"arithmetic": _ARITHMETIC, "hints": _HINTS}),
+        "small": MappingProxyType(dict.fromkeys(("arithmetic", "store", "everyday"), _SMALL)),
+    }
 )
 """Preset -> suite -> recipe."""
 
