@@ -246,7 +246,7 @@ def test_a_dataset_and_a_model_of_ones_own(finished: tuple[Path, str], cache: Pa
     data.write_text("".join(json.dumps(line) + "\n" for line in lines))
     run = tmp_path / "own"
     arguments = ["--model", str(finished[0] / "model"), "--dataset", str(data), "--lora-r", "2", "--micro-batch", "4"]
-    done = train(cache, *options(max_steps=2), *arguments, "--output-dir", str(run))
+    done = train(cache, *options(max_steps=2, splits="in_domain"), *arguments, "--output-dir", str(run))
     assert done.returncode == 0, done.stderr
     assert {row["phase"] for row in rows(run, "metrics.jsonl")} == {"grpo"}
     kept = [row for row in rows(run, "completions.jsonl") if row["split"] == "in_domain"]
