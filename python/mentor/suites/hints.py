@@ -103,7 +103,7 @@ def _splits(leak: float) -> dict[str, tuple[Split, str]]:
 _SPACE = Split(depths=(1, 2, 2, 3, 3, 4), high=99, hinted=0.7, leak=0.4, rare=0.5, crowded=0.3)
 """What a base model has seen: everything that any split draws."""
 
-_BEHAVIOURS = {"correct": 0.02, "slip": 0.34, "early": 0.06, "invented": 0.12, "copy": 0.35, "guess": 0.11}
+_BEHAVIOURS = {"correct": 0.02, "slip": 0.38, "early": 0.06, "invented": 0.05, "copy": 0.36, "guess": 0.13}
 """A flawed student calls tools in half of its answers, and each of its calls is more often wrong than right."""
 
 _SLIPS, _WRONG_TOOL = 0.8, 0.3

@@ -64,7 +64,7 @@ _HINTS = BaseRecipe(
     skills=(("correct", 0.7), ("follow", 0.3)),
     trajectories=12_800,
     bare=0.5,
-    fit=Fit(steps=400, learning_rate=6e-3),
+    fit=Fit(steps=900, learning_rate=6e-3, goal=0.15, settle=150),
     habits=6_400,
     warm=Fit(steps=200, learning_rate=2e-3, muon_rate=0.0, warmup=5, window=1),
 )
