@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -58,7 +59,7 @@ def test_a_call_takes_eight_tokens() -> None:
     tokenizer = start_model(SHORT, seed=0).tokenizer
     task = SUITE.draw("in_domain", 1, seed=1, tools=SUITE.open_tools(), exclude=())[0]
     assert SUITE.behave is not None
-    messages = [*task.messages, *SUITE.behave(task, "correct", __import__("random").Random(0))]
+    messages = [*task.messages, *SUITE.behave(task, "correct", random.Random(0))]
     batch = tokenizer.apply_chat_template(
         [messages], tools=[], tokenize=True, return_dict=True, return_assistant_tokens_mask=True
     )
@@ -119,10 +120,11 @@ def test_whatever_makes_a_base_is_in_its_key() -> None:
 def test_processes_that_want_the_same_base_build_it_once() -> None:
     text = (
         "from dataclasses import replace\n"
+        "from mentor.models.tiny import ModelShape\n"
         "from mentor.train.cache import start_model\n"
         "from mentor.train.recipes import recipe_for\n"
-        "recipe = replace(recipe_for('tiny', 'hints', base_steps=3, warmup_steps=2), habits=64)\n"
-        "print(start_model(recipe, seed=3).built)\n"
+        "recipe = recipe_for('tiny', 'hints', base_steps=3, warmup_steps=2)\n"
+        f"print(start_model(replace(recipe, shape={SHORT.shape}, habits=64), seed=3).built)\n"
     )
     both = [subprocess.Popen([sys.executable, "-c", text], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert sorted(process.communicate(timeout=120)[0].split()[-1] for process in both) == ["False", "True"]
