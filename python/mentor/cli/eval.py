@@ -111,23 +111,18 @@ def _evaluate(
     seed: int,
     threads: int | None,
 ) -> tuple[Evaluation, bool]:
-    import torch
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    from transformers.utils import logging
 
     from mentor.cli.eval_result import Evaluation
     from mentor.evaluate import run_pass
-    from mentor.models.loading import load_model, load_tokenizer
+    from mentor.models.loading import calm, load_model, load_tokenizer, on_gpu
     from mentor.rollouts import Budget, Chat
     from mentor.score import REWARDS
 
     if reward not in REWARDS:
         raise ConfigError(f"unknown reward {reward!r}; known: {', '.join(REWARDS)}")
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    if threads is not None:
-        torch.set_num_threads(threads)
+    calm(threads)
     tokenizers = {label: load_tokenizer(folder) for label, folder in models.items()}  # the cheap check of all first
     budget = Budget(
         max_tokens=config["max_completion_length"],
@@ -142,9 +137,7 @@ def _evaluate(
         bar = progress.add_task("rollouts", total=total)
         try:
             for label, folder in models.items():
-                model = load_model(folder)
-                if torch.cuda.is_available():
-                    model = model.to("cuda")
+                model = on_gpu(load_model(folder))
                 for split, part in tasks.splits.items():
                     chat = Chat(tokenizers[label], part.tools)
                     for sample in modes:

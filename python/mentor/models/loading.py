@@ -7,7 +7,7 @@ from typing import Any
 
 from mentor.errors import ModelError
 
-__all__ = ["check_tokenizer", "context_of", "load_model", "load_tokenizer"]
+__all__ = ["calm", "check_tokenizer", "context_of", "load_model", "load_tokenizer", "on_gpu"]
 
 
 def load_tokenizer(folder: str) -> Any:
@@ -95,6 +95,24 @@ def load_model(folder: str, *, dtype: Any = None) -> Any:
         )
     except (OSError, ValueError, KeyError, RuntimeError, ImportError, SafetensorError) as error:
         raise ModelError(f"model {folder!r}: cannot be loaded: {_first_line(error)}") from None
+
+
+def on_gpu(model: Any) -> Any:
+    """Move a model to the GPU where there is one."""
+    import torch
+
+    return model.to("cuda") if torch.cuda.is_available() else model
+
+
+def calm(threads: int | None = None) -> None:
+    """Silence transformers' own messages and progress bars; let torch use so many threads of the CPU."""
+    import torch
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    if threads is not None:
+        torch.set_num_threads(threads)
 
 
 def _first_line(error: BaseException) -> str:
