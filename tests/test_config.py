@@ -16,8 +16,8 @@ from mentor.config import METHODS, PRESETS, TrainConfig, parse_config, resolve
 from mentor.errors import ConfigError
 
 KEYS = (
-    "preset, method, model, suite, splits, eval_suites, dataset, demonstrations, output_dir, seed, max_steps, "
-    "num_generations, rollouts_per_step, micro_batch, learning_rate, beta, scale_rewards, temperature, "
+    "preset, method, model, suite, splits, eval_suites, dataset, system_prompt, demonstrations, output_dir, seed, "
+    "max_steps, num_generations, rollouts_per_step, micro_batch, learning_rate, beta, scale_rewards, temperature, "
     "max_completion_length, max_tool_turns, max_tool_calls, train_tasks, eval_tasks, base_steps, base_seed, "
     "warmup_steps, save_steps, keep_checkpoints, report_to, lora_r, lora_alpha, dtype, use_vllm, vllm_mode, "
     "vllm_server_base_url, vllm_gpu_memory_utilization, vllm_tensor_parallel_size, cache, threads"

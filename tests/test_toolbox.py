@@ -1,14 +1,17 @@
-"""The tools of a training run."""
+"""The tools and prompts of a training run."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
 import mentor
 from example_tools import NAMES, source_of
-from mentor.data import Task
+from mentor.config import SYSTEM_PROMPT, TrainConfig, resolve
+from mentor.data import Task, write_tasks
 from mentor.errors import ConfigError
-from mentor.train.tasks import dataset_tools
+from mentor.train.tasks import dataset_tools, load_tasks
 
 pytestmark = pytest.mark.train
 
@@ -23,6 +26,23 @@ def test_a_datasets_own_tools_join_the_arithmetic() -> None:
     assert tools.names == [*NAMES, "one", "two"]
     assert tools.call("one", {}).value == [1]
     assert tools.call("add", {"a": 1, "b": 2}).value == 3
+
+
+def test_prompts_without_a_system_message_get_the_one_of_the_configuration(tmp_path: Path) -> None:
+    reference = {"answer": "3", "tool_calls": []}
+    own = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": "1 + 2?"})
+    file = tmp_path / "tasks.jsonl"
+    write_tasks(
+        file, [Task("1", "2 + 1?", (), reference), Task("2", own, (), reference), Task("3", "?", (), reference)]
+    )
+    found = load_tasks(resolve(TrainConfig(dataset=str(file), system_prompt="Use the tools.")))
+    texts = [[message["content"] for message in row["messages"]] for row in found.train]
+    assert texts == [["Use the tools.", "2 + 1?"], ["Be brief.", "1 + 2?"]]
+    held = found.splits["in_domain"].rows
+    assert [message["role"] for message in held[0]["messages"]] == ["system", "user"]
+    assert resolve(TrainConfig()).system_prompt == ""
+    assert "\\boxed" in SYSTEM_PROMPT
+    assert resolve(TrainConfig(model=str(tmp_path))).system_prompt == SYSTEM_PROMPT
 
 
 def test_a_dataset_names_its_ready_tools() -> None:

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_FROM_RUN = ("suite", "seed", "train_tasks", "max_completion_length", "max_tool_turns", "max_tool_calls", "temperature")
+_FROM_RUN = (
+    "suite",
+    "seed",
+    "train_tasks",
+    "max_completion_length",
+    "max_tool_turns",
+    "max_tool_calls",
+    "temperature",
+    "system_prompt",
+)
 _BUDGET = {"max_completion_length": 512, "max_tool_turns": 8, "temperature": 1.0}
 _ENDINGS = (".json", ".jsonl", ".csv", ".parquet")
 
@@ -190,9 +199,12 @@ def _config(
     runs: list[dict[str, Any] | None], suites: tuple[str, ...], splits: str | None, count: int
 ) -> dict[str, Any]:
     """Where to take tasks and limits from: the command line, else the runs, as far as they agree."""
+    from mentor.config import SYSTEM_PROMPT
+
     known = [run for run in runs if run is not None]
     # as many training tasks as the run had are drawn, so that none of them is among the evaluated ones
     config: dict[str, Any] = {**_BUDGET, "suite": "arithmetic", "train_tasks": 1}
+    config |= {} if known else {"system_prompt": SYSTEM_PROMPT}
     for key in _FROM_RUN:
         values = [run[key] for run in known if run.get(key) is not None]
         if key == "suite" and len(set(values)) > 1 and not suites:
@@ -211,7 +223,7 @@ def _tasks(config: dict[str, Any], dataset: Path | None, count: int) -> TaskSets
     from mentor.config import TrainConfig, resolve
     from mentor.data import read_tasks
     from mentor.errors import DataError
-    from mentor.train.tasks import Split, TaskSets, dataset_tools, load_tasks, to_row
+    from mentor.train.tasks import Split, TaskSets, dataset_tools, introduce, load_tasks, to_row
 
     if dataset is None:
         settings: TrainConfig = resolve(TrainConfig(preset="tiny", method="base", **config))
@@ -221,6 +233,7 @@ def _tasks(config: dict[str, Any], dataset: Path | None, count: int) -> TaskSets
         raise DataError(f"{dataset}: there is no task in it")
     tools = dataset_tools(tasks)
     rows = [to_row(task, tools, where=f"{dataset}: ") for task in tasks]
+    introduce(rows, config.get("system_prompt"))
     return TaskSets(tools=tools, train=rows, splits={dataset.stem: Split(rows, tools)})
 
 

@@ -107,6 +107,8 @@ def _help(entry: Any) -> str:
     text = str(entry.metadata["help"])
     if entry.default is not None:
         return f"{text} ({entry.default})"
+    if entry.name == "system_prompt":  # too long to be shown
+        return text
     presets = {name: values[entry.name] for name, values in PRESETS.items() if entry.name in values}
     shown = ", ".join(f"{name} {value}" for name, value in presets.items())
     return f"{text} ({shown})" if shown else text

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-__all__ = ["BUILT", "PRESETS", "SFT_RATES"]
+__all__ = ["BUILT", "PRESETS", "SFT_RATES", "SYSTEM_PROMPT"]
+
+SYSTEM_PROMPT = "Use the tools to work out every value. Then put the final answer alone into \\boxed{}."
+"""What models from elsewhere are told before each task; those that are built here know it."""
 
 _PAPER: Mapping[str, Any] = MappingProxyType(
     {
@@ -24,6 +27,7 @@ _PAPER: Mapping[str, Any] = MappingProxyType(
         "base_steps": 0,
         "warmup_steps": 0,
         "save_steps": 20,
+        "system_prompt": SYSTEM_PROMPT,
     }
 )
 
@@ -41,6 +45,7 @@ _BUILT: Mapping[str, Any] = MappingProxyType(
         "train_tasks": 1_500,
         "eval_tasks": 100,
         "save_steps": 10,
+        "system_prompt": "",
     }
 )
 

@@ -44,6 +44,10 @@ class TrainConfig:
     splits: tuple[str, ...] | None = _option("splits to evaluate on, separated by commas; default all of the suite")
     eval_suites: tuple[str, ...] | None = _option("further suites to evaluate on, separated by commas")
     dataset: str | None = _option("JSONL or Parquet file with rows of prompt, tools, reference, to train on instead")
+    system_prompt: str | None = _option(
+        "system message before prompts that have none; default for models that are not built here: to use the tools "
+        "and to box the answer"
+    )
     demonstrations: int | None = _option("references that sft sees; default all, sft-few 8")
     output_dir: str | None = _option("the run's folder; default runs/<time>-<preset>-<method>-<seed>")
     seed: int = _option("seed of model, tasks and sampling", 0)

@@ -17,7 +17,17 @@ from mentor.rewards import Judge
 from mentor.suites import Suite, open_suite
 from mentor.tools import ToolSet
 
-__all__ = ["Split", "TaskSets", "check_lengths", "dataset_tools", "load_tasks", "named_suite", "to_columns", "to_row"]
+__all__ = [
+    "Split",
+    "TaskSets",
+    "check_lengths",
+    "dataset_tools",
+    "introduce",
+    "load_tasks",
+    "named_suite",
+    "to_columns",
+    "to_row",
+]
 
 Row = dict[str, Any]
 
@@ -81,6 +91,8 @@ def load_tasks(config: TrainConfig) -> TaskSets:
         if unknown is not None:
             raise ConfigError(f"splits: there is no {unknown!r}; known: {', '.join(found.splits)}")
     wanted = {name: split for name, split in found.splits.items() if config.splits is None or name in config.splits}
+    for rows in (found.train, *(split.rows for split in wanted.values())):
+        introduce(rows, config.system_prompt)
     return TaskSets(tools=found.tools, train=found.train, splits=wanted, suite=found.suite)
 
 
@@ -195,6 +207,13 @@ def to_row(task: Task, tools: ToolSet, *, id_: str | None = None, where: str = "
         "setup": list(task.meta.get("setup") or ()),
         "task": task,
     }
+
+
+def introduce(rows: Iterable[Row], system_prompt: str | None) -> None:
+    """Put a system message before the prompts that have none, in place."""
+    for row in rows:
+        if system_prompt and row["messages"][0]["role"] != "system":
+            row["messages"] = [{"role": "system", "content": system_prompt}, *row["messages"]]
 
 
 def check_lengths(rows: Iterable[Mapping[str, Any]], *, count: Callable[[Any], int], room: int, where: str) -> None:
