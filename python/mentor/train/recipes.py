@@ -111,7 +111,7 @@ def recipe_for(
 
     Example:
         >>> recipe_for("tiny", "hints").shape.hidden
-        64
+        96
     """
     known = RECIPES.get(preset, {})
     recipe = known.get(suite)
