@@ -73,7 +73,18 @@ def invoke(*words: object) -> tuple[int, str]:
 
 def test_two_models_on_the_tasks_of_a_file(models: Path, tmp_path: Path) -> None:
     output = tmp_path / "found.json"
-    words = ["--dataset", models / "tasks.jsonl", "--sampled", 2, "--max-tokens", 60, "-o", output]
+    words = [
+        "--dataset",
+        models / "tasks.jsonl",
+        "--sampled",
+        2,
+        "--max-tokens",
+        60,
+        "--system-prompt",
+        "",
+        "-o",
+        output,
+    ]
     code, printed = invoke(models / "trained", models / "raw", *words)
     assert code == 0, printed
     assert "2 tasks per split" in printed
@@ -100,9 +111,8 @@ def test_two_models_on_the_tasks_of_a_file(models: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
 def test_rollouts_are_written_for_other_tools_to_read(models: Path, tmp_path: Path, ending: str) -> None:
     output = tmp_path / f"found.{ending}"
-    code, printed = invoke(
-        models / "trained", "--dataset", models / "tasks.jsonl", "--sampled", 0, "--max-tokens", 60, "-o", output
-    )
+    words = ["--dataset", models / "tasks.jsonl", "--sampled", 0, "--max-tokens", 60, "--system-prompt", ""]
+    code, printed = invoke(models / "trained", *words, "-o", output)
     assert code == 0, printed
     assert "sampled" not in printed.split("\n", 2)[2]
     if ending == "jsonl":
@@ -140,6 +150,10 @@ def test_a_run_brings_its_suite_and_its_limits(models: Path, tmp_path: Path) -> 
     assert all(row["tokens"] <= 24 for row in rows)
     offered = mentor.suites.open_suite("store").open_tools().names
     assert all(set(row["tools"]) <= set(offered) for row in rows)
+    again = tmp_path / "again.jsonl"
+    code, printed = invoke(run / "model", "-n", 3, "--splits", "in_domain", "--sampled", 0, "-o", again)
+    assert code == 0, printed
+    assert again.read_text() == output.read_text().replace('"model": "run"', '"model": "model"')
 
 
 def test_errors_are_one_line(models: Path, tmp_path: Path) -> None:

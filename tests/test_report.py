@@ -28,7 +28,7 @@ from mentor.report.timing import step_time
 
 pytestmark = pytest.mark.train
 
-SPLITS = {"in_domain": (0.11, 0.86), "ood_depth": (0.06, 0.41), "ood_operands": (0.09, 0.1)}
+SPLITS = {"in_domain": (0.11, 0.86), "depth": (0.06, 0.41), "operands": (0.09, 0.1)}
 CONFIG = """\
 method: mentor-dense
 preset: tiny
@@ -433,7 +433,7 @@ def test_runs_of_a_comparison_share_a_page(tmp_path: Path) -> None:
     text = " ".join(found.text.split())
     assert "Run State Duration method seed beta mentor-0 finished 0:00:14 mentor 0 0.0" in text
     assert re.findall(r"<td class=\"setting\"><mark>(.*?)</mark>", found.html) == ["0.02"]
-    assert "Method Runs in_domain ood_depth ood_operands before training 4 11.0 %" in text
+    assert "Method Runs in_domain depth operands before training 4 11.0 %" in text
     assert re.search(r"mentor 2 86.0 % 8\d % to 9\d % .* sparse 2 86.0 %", text)
     assert "mentor (mean of 2)" in text
     assert [run["label"] for run in found.data["runs"]] == ["mentor-0", "mentor-1", "sparse-0", "sparse-1"]

@@ -106,7 +106,7 @@ def test_each_filter_leaves_what_it_says(page: Any, single: Path) -> None:
     rows = json.loads(html[start : html.index("</script>", start)])["rollouts"]
     cases: list[tuple[str, str, Any]] = [
         ("phase", "grpo", lambda row: row["phase"] == "grpo"),
-        ("split", "ood_depth", lambda row: row["split"] == "ood_depth"),
+        ("split", "depth", lambda row: row["split"] == "depth"),
         ("step", "5", lambda row: row["step"] == "5"),
         ("verdict", "wrong", lambda row: not row["correct"]),
         ("defect", "unmatched_call", lambda row: row["defects"]),

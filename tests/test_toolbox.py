@@ -43,6 +43,11 @@ def test_prompts_without_a_system_message_get_the_one_of_the_configuration(tmp_p
     assert resolve(TrainConfig()).system_prompt == ""
     assert "\\boxed" in SYSTEM_PROMPT
     assert resolve(TrainConfig(model=str(tmp_path))).system_prompt == SYSTEM_PROMPT
+    (tmp_path / "model").mkdir()
+    (tmp_path / "config.yaml").write_text("system_prompt: ''\n")  # that of a run's model is the run's
+    assert resolve(TrainConfig(model=str(tmp_path / "model"))).system_prompt == ""
+    (tmp_path / "config.yaml").write_text("[")
+    assert resolve(TrainConfig(model=str(tmp_path / "model"))).system_prompt == SYSTEM_PROMPT
 
 
 def test_a_dataset_names_its_ready_tools() -> None:

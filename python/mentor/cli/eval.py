@@ -43,6 +43,9 @@ _ENDINGS = (".json", ".jsonl", ".csv", ".parquet")
 @click.option("--temperature", type=click.FloatRange(min=0, min_open=True), help="Of the samples.  [default: 1]")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="Tokens of a rollout.  [default: the run's, or 512]")
 @click.option("--max-turns", type=click.IntRange(min=1), help="Rounds of tool calls.  [default: the run's, or 8]")
+@click.option(
+    "--system-prompt", help="System message of tasks without one.  [default: the run's, or to box the answer]"
+)
 @click.option("-r", "--reward", default="mentor", show_default=True, help="The reported reward.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Seed of the samples.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Rollouts as .jsonl, .csv or .parquet, or .json.")
@@ -58,6 +61,7 @@ def evaluate(
     temperature: float | None,
     max_tokens: int | None,
     max_turns: int | None,
+    system_prompt: str | None,
     reward: str,
     seed: int,
     output: Path | None,
@@ -87,7 +91,12 @@ def evaluate(
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         folders = [_resolved(name) for name in models]
         config = _config([run for _, run in folders], suites, splits, count)
-        changes = {"max_completion_length": max_tokens, "max_tool_turns": max_turns, "temperature": temperature}
+        changes: dict[str, Any] = {
+            "max_completion_length": max_tokens,
+            "max_tool_turns": max_turns,
+            "temperature": temperature,
+            "system_prompt": system_prompt,
+        }
         config |= {key: value for key, value in changes.items() if value is not None}
         tasks = _tasks(config, dataset, count)
         found, interrupted = _evaluate(
@@ -171,20 +180,13 @@ def _evaluate(
 
 def _resolved(name: str) -> tuple[str, dict[str, Any] | None]:
     """The folder (or hub name) of a model, and the configuration of the run that made it."""
-    import yaml
-
     path = Path(name)
     if not path.exists():
         if path.is_absolute() or name.startswith(".") or name.count("/") != 1:
             raise ModelError(f"model {name!r}: no such folder")
         return name, None
     if (path / "config.yaml").is_file():
-        try:
-            config = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise ConfigError(f"{path / 'config.yaml'}: {' '.join(str(error).split())}") from None
-        if not isinstance(config, dict):
-            raise ConfigError(f"{path / 'config.yaml'}: holds no run's configuration")
+        config = _saved(path)
         untrained = str(config.get("model") or path / "checkpoints" / "start")
         folder = untrained if config.get("method") == "base" else str(path / "model")
         if not config.get("model") and not Path(folder).is_dir():
@@ -192,7 +194,22 @@ def _resolved(name: str) -> tuple[str, dict[str, Any] | None]:
         return folder, config
     if not (path / "config.json").is_file():
         raise ModelError(f"model {name!r}: neither a run (config.yaml) nor a saved model (config.json) is there")
+    if path.name == "model" and (path.parent / "config.yaml").is_file():
+        return name, _saved(path.parent)
     return name, None
+
+
+def _saved(run: Path) -> dict[str, Any]:
+    """The configuration of a run."""
+    import yaml
+
+    try:
+        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ConfigError(f"{run / 'config.yaml'}: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"{run / 'config.yaml'}: holds no run's configuration")
+    return config
 
 
 def _config(

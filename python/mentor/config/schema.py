@@ -133,11 +133,27 @@ def resolve(config: TrainConfig) -> TrainConfig:
     method = METHODS[config.method]
     own: dict[str, Any] = {"learning_rate": SFT_RATES[preset]} if method.phase == "sft" else {}
     own |= {"demonstrations": method.demonstrations, "base_seed": config.seed}
+    own |= {} if (prompt := _trained_with(config.model)) is None else {"system_prompt": prompt}
     for name, value in {**PRESETS[preset], **own}.items():
         if values[name] is None:
             values[name] = value
     _check(values)
     return TrainConfig(**values)
+
+
+def _trained_with(model: str | None) -> str | None:
+    """The system message that a run trained this model with, where it is a run's; it knows no other."""
+    path = Path(model or "").parent / "config.yaml"
+    if not model or not path.is_file():
+        return None
+    import yaml
+
+    try:
+        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    prompt = saved.get("system_prompt") if isinstance(saved, dict) else None
+    return prompt if isinstance(prompt, str) else None
 
 
 _AT_LEAST: Mapping[str, int] = MappingProxyType(

@@ -16,7 +16,6 @@ from typing import Any
 
 from mentor.data import Task
 from mentor.errors import InputError
-from mentor.suites import chains
 
 __all__ = [
     "BEHAVIOURS",
@@ -25,7 +24,6 @@ __all__ = [
     "answer",
     "behave",
     "commuted",
-    "demonstrate",
     "exchange",
     "verbose",
 ]
@@ -85,14 +83,6 @@ def behave(task: Task, behaviour: str, rng: random.Random) -> list[dict[str, Any
     name = rng.choice(INVENTED_TOOLS)
     messages += exchange(name, calls[done]["arguments"], str({"error": f"Tool {name} not found."}))
     return [*messages, answer(_guess(str(task.reference["answer"]), rng))]
-
-
-def demonstrate(task: chains.Task, behaviour: Behaviour, rng: random.Random) -> list[dict[str, Any]]:
-    """Write the messages with which a student of this behaviour answers a chain; see :func:`behave`."""
-    calls = task["reference"]["tool_calls"]
-    results = [str(step["arguments"]["a"]) for step in calls[1:]] + [task["reference"]["answer"]]
-    row = Task(id="", prompt=task["prompt"], tools=(), reference=task["reference"], meta={"results": results})
-    return behave(row, behaviour.value, rng)
 
 
 def verbose(task: Task, *, again: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]) -> list[dict[str, Any]]:
