@@ -37,6 +37,7 @@ MICRO = {
     "splits": "in_domain,depth,operands",
 }
 SPLITS = ("in_domain", "depth", "operands")
+MEASURED = ("reward", "grad_norm", "entropy")
 
 
 @pytest.fixture(scope="module")
@@ -278,15 +279,17 @@ def test_a_dry_run_of_a_model_reads_its_template_and_its_needs(
 
 
 @pytest.mark.slow
-def test_two_processes_give_the_losses_of_one(cache: Path, tmp_path: Path) -> None:
-    common = options(learning_rate=1e-3, rollouts_per_step=16, threads=1)
+@pytest.mark.parametrize("method", ["mentor", "sft"])
+def test_two_processes_give_the_losses_of_one(cache: Path, tmp_path: Path, method: str) -> None:
+    common = options(learning_rate=1e-3, rollouts_per_step=16, threads=1, method=method)
     found = []
     for name, launch in (("one", ()), ("two", ("--accelerate", "multi_cpu", "--num_processes", "2"))):
         done = train(cache, *launch, *common, "--output-dir", str(tmp_path / name))
         assert done.returncode == 0, done.stderr
-        kept = [row for row in rows(tmp_path / name, "metrics.jsonl") if row["phase"] == "grpo"]
-        found.append([(row["step"], row["loss"], row["reward"], row["grad_norm"], row["entropy"]) for row in kept])
+        kept = [row for row in rows(tmp_path / name, "metrics.jsonl") if row["phase"] in ("grpo", "sft")]
+        found.append([[row[key] for key in ("step", "loss", *MEASURED) if key in row] for row in kept])
         assert len(rows(tmp_path / name, "eval.jsonl")) == 6
+    assert len(found[0]) == 3
     assert any(loss for _, loss, *_ in found[0])
     for one, two in zip(*found, strict=True):
         assert one == pytest.approx(two, rel=1e-4, abs=1e-7)

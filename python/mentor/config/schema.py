@@ -54,7 +54,7 @@ class TrainConfig:
     max_steps: int | None = _option("training steps (GRPO or SFT)")
     num_generations: int | None = _option("rollouts per prompt, the group of GRPO")
     rollouts_per_step: int | None = _option("rollouts per step, a multiple of num_generations")
-    micro_batch: int | None = _option("rollouts per forward and backward pass; default all of a step")
+    micro_batch: int | None = _option("rollouts or demonstrations per forward and backward pass; default all of a step")
     learning_rate: float | None = _option("peak learning rate, cosine decay")
     beta: float | None = _option("weight of the KL term; 0 keeps no reference model")
     scale_rewards: str | None = _option("none, group or batch: divide advantages by that standard deviation")

@@ -99,7 +99,7 @@ def run_sft(
 ) -> Any:
     """Train a policy on references; arguments, result and errors as for :func:`mentor.train.grpo.run_grpo`.
 
-    Processes that were launched together all do the same work: a demonstration costs little beside a rollout.
+    Processes that were launched together share each step's demonstrations; each holds the whole model.
     """
     examples = _examples(tokenizer, demonstrations(config, tasks), tasks.tools)
     settings = Fit(
@@ -109,7 +109,11 @@ def run_sft(
         muon_rate=0.0,
         warmup=5,
         seed=config.seed,
+        micro=config.micro_batch or 0,
     )
+    saving = torch.cuda.is_available() and config.model is not None
+    if saving:
+        model.gradient_checkpointing_enable()
     done, state = 0, None
     if resume_from is not None:
         saved = torch.load(resume_from / "state.pt", weights_only=True)
@@ -135,5 +139,8 @@ def run_sft(
         if stopped and step < settings.steps:
             raise Interrupted
 
-    fit(model, examples, settings, pad=tokenizer.pad_token_id, start=done, state=state, on_step=after)
+    pad = tokenizer.pad_token_id
+    fit(model, examples, settings, pad=pad, start=done, state=state, on_step=after, processes=processes)
+    if saving:
+        model.gradient_checkpointing_disable()
     return model

@@ -16,9 +16,11 @@ from typing import Any
 import torch
 
 from mentor.errors import ModelError
+from mentor.evaluate.processes import Processes
 
 __all__ = ["Example", "Fit", "encode", "fit"]
 
+ALONE = Processes()
 IGNORED = -100
 """Label of a token without loss."""
 
@@ -53,6 +55,8 @@ class Fit:
             rates then stay high until the mean loss of 20 steps is below it, fall over ``settle`` steps, and fitting
             ends; ``steps`` is the most. 0: a cosine over ``steps``.
         settle: Steps of the decay that follows ``goal``.
+        micro: Trajectories per forward and backward pass; 0 takes a step's all at once. The gradients are the same, to
+            rounding.
     """
 
     steps: int
@@ -64,6 +68,7 @@ class Fit:
     seed: int = 0
     goal: float = 0.0
     settle: int = 60
+    micro: int = 0
 
 
 def encode(tokenizer: Any, conversations: Sequence[list[dict[str, Any]]], *, tools: Sequence[Any]) -> list[Example]:
@@ -105,8 +110,9 @@ def fit(
     start: int = 0,
     state: dict[str, Any] | None = None,
     on_step: Callable[[int, float, Callable[[], dict[str, Any]]], None] | None = None,
+    processes: Processes = ALONE,
 ) -> None:
-    """Fit a model in place.
+    """Fit a model in place, on a GPU with bfloat16 arithmetic.
 
     Args:
         model: A causal language model with ``model`` and ``lm_head`` (or ``get_decoder`` and the output embeddings).
@@ -116,6 +122,7 @@ def fit(
         start: Steps already done, when going on from a checkpoint; the batches drawn are those of an unbroken run.
         state: The optimizers' state at ``start``.
         on_step: Called after each step with (steps done, loss, a function that returns the optimizers' state).
+        processes: Those that share each step; every one has the whole model, and the same one.
     """
     optimizers = _optimizers(model, settings)
     peaks = [[group["lr"] for group in optimizer.param_groups] for optimizer in optimizers]
@@ -136,18 +143,46 @@ def fit(
         for optimizer, rates in zip(optimizers, peaks, strict=True):
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
                 group["lr"] = rate * scale
-        loss = _loss(model, *_collate(rows, pad, device))
-        torch.autograd.backward(loss)
+        loss = _backward(model, rows, settings.micro, pad, device, processes)
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        recent.append(float(loss.detach()))
+        recent.append(loss)
         if last == settings.steps and len(recent) == 20 and sum(recent) / 20 < settings.goal:
             last = min(last, step + 1 + settings.settle)
         if on_step is not None:
             on_step(step + 1, recent[-1], lambda: {"optimizers": [o.state_dict() for o in optimizers]})
     model.eval()
+
+
+def _backward(
+    model: Any, rows: Sequence[Example], micro: int, pad: int, device: torch.device, processes: Processes
+) -> float:
+    """Gradients of the mean loss over all marked tokens of a step; returns that loss."""
+    total = max(1, _marked(rows))
+    own = rows[processes.index :: processes.count]
+    size = micro or max(1, len(own))
+    found = torch.zeros((), device=device)
+    for part in (own[low : low + size] for low in range(0, len(own), size)):
+        if count := _marked(part):
+            with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+                loss = _loss(model, *_collate(part, pad, device)) * (count / total)
+            torch.autograd.backward(loss)
+            found += loss.detach()
+    if processes.count > 1:
+        torch.distributed.all_reduce(found)
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                if parameter.grad is None:  # none of its rows had a marked token
+                    parameter.grad = torch.zeros_like(parameter)
+                torch.distributed.all_reduce(parameter.grad)
+    return float(found)
+
+
+def _marked(rows: Sequence[Example]) -> int:
+    """Tokens with loss; a row's first is predicted from nothing."""
+    return sum(label != IGNORED for row in rows for label in row.labels[1:])
 
 
 def _schedule(step: int, settings: Fit) -> float:
