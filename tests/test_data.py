@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import tracemalloc
+from datetime import datetime, timezone
+from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mentor.data import BadLine, Task, jsonl, read_jsonl, read_tasks, write_jsonl, write_table, write_tasks
 from mentor.data.atomic import atomic_file
+from mentor.data.jsonl import OnError
 from mentor.data.tables import read_parquet
 from mentor.errors import DataError, InputError
 
@@ -347,3 +354,50 @@ def test_openai_calls_and_unknown_keys_are_understood() -> None:
     task = Task.from_dict(row, default_id="7")
     assert task.reference["tool_calls"] == [{"name": "add", "arguments": {"a": 1}}]
     assert (task.id, task.meta) == ("7", {"level": 3})
+
+
+@pytest.mark.parametrize("on_error", ["stop", "skip"])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        pytest.param(
+            gzip.compress(b'{"a": 1}\n' * 99, mtime=0), "the file is compressed (gzip); unpack it first", id="gzip"
+        ),
+        pytest.param(b"\x28\xb5\x2f\xfd\x04\n\x00", "the file is compressed (zstd); unpack it first", id="zstd"),
+        pytest.param(b"PAR1\x15\x04\n", "the file is Parquet; give it a name that ends in .parquet", id="parquet"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_once(tmp_path: Path, data: bytes, message: str, on_error: OnError) -> None:
+    file = put(tmp_path, data)
+    with pytest.raises(DataError, match=re.escape(f"{file}: {message}")):
+        list(read_jsonl(file, on_error=on_error))
+
+
+def test_tasks_are_read_from_a_json_list_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "tasks.json"
+    file.write_text(json.dumps([GOOD | {"id": "a"}, GOOD | {"prompt": ""}, GOOD], indent=1))
+    with pytest.raises(DataError, match=r"tasks.json:2: prompt: empty"):
+        list(read_tasks(file))
+    bad: list[BadLine] = []
+    assert [task.id for task in read_tasks(file, on_error="skip", on_bad=bad.append)] == ["a", "3"]
+    assert [entry.line for entry in bad] == [2]
+
+
+def test_an_empty_cell_of_a_table_is_no_answer() -> None:
+    with pytest.raises(InputError, match=r"reference\.answer: a text or a number is wanted, found NaN"):
+        Task.from_dict(GOOD | {"reference": {"answer": float("nan")}})
+
+
+def test_parquet_of_other_writers_gives_values_of_json(tmp_path: Path) -> None:
+    file = tmp_path / "t.parquet"
+    arguments = {"a": Decimal("2.50"), "b": Decimal("3.00"), "when": datetime(2026, 1, 2, 3, 4, tzinfo=timezone.utc)}
+    row = {"prompt": b"2.5 + 3?", "reference": {"answer": "5.5", "tool_calls": [{"name": "f", "arguments": arguments}]}}
+    table = pa.Table.from_pylist([row]).append_column("extra", pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())))
+    pq.write_table(table, file)
+    (task,) = read_tasks(file)
+    (call,) = task.reference["tool_calls"]
+    assert call["arguments"] == {"a": 2.5, "b": 3, "when": "2026-01-02 03:04:00+00:00"}
+    assert (task.prompt, task.meta) == ("2.5 + 3?", {"extra": {"k": 1}})
+    write_tasks(tmp_path / "t.jsonl", [task])
+    pq.write_table(pa.table({"image": [b"\xff\x00a"]}), file)
+    assert list(read_parquet(file)) == [{"image": "\\xff\x00a"}]

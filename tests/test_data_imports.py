@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -316,6 +318,39 @@ def test_a_row_of_another_format_stops_or_is_counted(tmp_path: Path, row: Any, m
     assert [bad.reason for bad in import_apibank(file, on_error="skip")[1].unreadable] == [message]
 
 
+@pytest.mark.parametrize(
+    "value", [str(2**70), "NaN", "1e999", '"\\ud800"', "[" * 240 + "]" * 240, "[" * 300 + "]" * 300]
+)
+@pytest.mark.parametrize("where", ["output", "input"])
+def test_values_that_no_file_takes_leave_out_their_row_only(tmp_path: Path, value: str, where: str) -> None:
+    call = '{"name": "f", "parameters": {"a": %s}}'
+    good = {
+        "instruction": "**Available Tools**\n1. Name: f\nDescription: F.\nParameters: {'a': {'type': 'any'}}\n",
+        "input": "**Dialogue Records History**\n<user> Hi </user>\n",
+        "output": f"<tool_call>\n{call % 1}\n</tool_call>",
+    }
+    turn = f"<tool_call>{call % value}</tool_call>"
+    bad = {**good, where: turn if where == "output" else f"{good['input']}{turn}<obs> 1 </obs>"}
+    tasks, report = import_toolrl(put(tmp_path, [bad, good]))
+    for ending in ("jsonl", "parquet"):
+        write_tasks(tmp_path / f"t.{ending}", tasks)
+        assert list(read_tasks(tmp_path / f"t.{ending}")) == tasks
+    assert len(tasks) == 2 - report.left_out.total()
+    assert len(tasks) >= (2 if value == str(2**70) else 1)  # of large numbers only the last digits go
+
+
+def test_two_rows_with_one_id_give_one_task(tmp_path: Path, tools: ToolSet) -> None:
+    row = json.loads(SVAMP.read_text())[0]
+    tasks, report = import_svamp(put(tmp_path, [row, row]), tools)
+    assert (len(tasks), dict(report.left_out)) == (1, {"another row has the same id": 1})
+    file = bfcl_file("irrelevance")
+    lines = file.read_text().splitlines(keepends=True)
+    twice = tmp_path / "twice.json"
+    twice.write_text("".join([*lines, lines[0]]))
+    tasks, report = import_bfcl(twice, category="irrelevance")
+    assert (len(tasks), dict(report.left_out)) == (len(lines), {"another row has the same id": 1})
+
+
 # --- MENTOR's own data
 
 
@@ -391,6 +426,7 @@ def test_calls_with_arguments_are_executed_wherever_they_stand(
             {"tool_calls_used": [{"name": "invent", "arguments": {}}]},
             "the reference calls a tool that is not offered",
         ),
+        ({"tool_calls_used": ["add", "invent"]}, "the reference calls a tool that is not offered"),
     ],
 )
 def test_rows_of_mentor_data_are_left_out_by_reason(
@@ -673,3 +709,28 @@ def test_a_file_of_another_format_is_refused_with_one_line(tmp_path: Path, argum
     assert result.exit_code == 2
     assert message in result.stderr and "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_written_over_or_written_empty(tmp_path: Path) -> None:
+    file, output = tmp_path / "rows.jsonl", tmp_path / "t.jsonl"
+    file.write_text(json.dumps(json.loads(SVAMP.read_text())[0]))
+    before = file.read_bytes()
+    result = run("svamp", file, "-o", tmp_path / "." / "rows.jsonl")
+    assert (result.exit_code, "this file is read; give the output another name" in result.stderr) == (2, True)
+    assert file.read_bytes() == before
+    file.write_text("")
+    result = run("svamp", file, "-o", output)
+    assert (result.exit_code, "no row became a task" in result.stderr, output.exists()) == (1, True, False)
+
+
+@pytest.mark.parametrize("name", ["gsm8k", "validate"])
+def test_a_pipe_is_read_from_its_beginning(tmp_path: Path, name: str) -> None:
+    data = (CASES / "gsm8k_sample.jsonl").read_bytes()
+    output = tmp_path / "t.jsonl"
+    code = "from mentor.cli import main; main()"
+    arguments = ["validate", "/dev/stdin"] if name == "validate" else ["import", name, "/dev/stdin", "-o", str(output)]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], input=data, capture_output=True, check=False)
+    if name == "validate":  # none of them is a task, and each is looked at
+        assert (done.returncode, done.stdout[:30]) == (1, b"50 rows, 0 without errors; 0 r")
+    else:
+        assert (done.returncode, len(list(read_tasks(output)))) == (0, 45), done.stderr

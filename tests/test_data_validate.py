@@ -497,3 +497,51 @@ def test_ctrl_c_keeps_what_was_found(tmp_path: Path) -> None:
     assert done.returncode == 130, done.stderr
     assert "interrupted after 100 rows" in done.stderr and "Traceback" not in done.stderr
     assert len(output.read_text().splitlines()) == 100
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "[]"])
+def test_a_file_without_tasks_is_an_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text(text)
+    result = run(file, put(tmp_path, GOOD, name="good.jsonl"))
+    assert result.exit_code == 1
+    assert "1 rows, 1 without errors" in result.stdout
+    assert f"error {file}: the file has no task" in result.stderr
+
+
+def test_the_tasks_are_not_written_over(tmp_path: Path) -> None:
+    file = put(tmp_path, GOOD)
+    before = file.read_bytes()
+    result = run(file, "-o", tmp_path / "." / "tasks.jsonl")
+    assert (result.exit_code, "this file is read; give the output another name" in result.stderr) == (2, True)
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("meta", "field"),
+    [
+        ({"setup": 5}, "meta.setup"),
+        ({"setup": {"name": "add"}}, "meta.setup"),
+        ({"setup": [CALL, 3]}, "meta.setup[1]"),
+        ({"setup": [{"name": ["add"]}]}, "meta.setup[0]"),
+        ({"setup": [{"name": "add", "arguments": "{}"}]}, "meta.setup[0].arguments"),
+        ({"results": "4"}, "meta.results"),
+        ({"executable": "false"}, "meta.executable"),
+        ({"names_only": 1}, "meta.names_only"),
+        ({"verifier": "answers"}, "meta.verifier"),
+        ({"split": 3}, "meta.split"),
+    ],
+)
+def test_known_fields_of_meta_are_looked_at(tmp_path: Path, tools: ToolSet, meta: dict[str, Any], field: str) -> None:
+    row = {**GOOD, "meta": meta}
+    report = validate_tasks([put(tmp_path, row)], tools=tools, execute=True)
+    assert [entry for entry in found(report) if entry[2] == "wrong_type"] == [(1, field, "wrong_type")]
+    assert report.executed == ("setup" not in meta)
+    assert not jsonschema.Draft202012Validator(task_schema()).is_valid(row)
+    assert jsonschema.Draft202012Validator(task_schema()).is_valid({**GOOD, "meta": {"setup": [CALL]}})
+
+
+def test_what_a_row_says_does_not_steer_the_terminal(tmp_path: Path) -> None:
+    result = run(put(tmp_path, {**GOOD, "tools": ["sub\x1b[2J[bold]"]}))
+    assert result.exit_code == 1
+    assert "\x1b" not in result.output and "'add' is none of sub\ufffd[2J[bold]" in result.stderr

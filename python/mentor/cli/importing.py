@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mentor.cli.failing import Unusable
+from mentor.cli.failing import Unusable, keep_inputs, shown
 from mentor.cli.options import on_error_option
 
 if TYPE_CHECKING:
@@ -196,12 +196,14 @@ def _run(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         check_ending(output)
+        keep_inputs(output, [file])
         total = count_rows(file)
-        total = total if limit is None else min(total, limit)
+        total = total if limit is None or total is None else min(total, limit)
         with Progress(*columns, console=console) as progress:
             bar = progress.add_task(f"reading {name}", total=total)
             tasks, report = work(limit=limit, progress=lambda rows: progress.advance(bar, rows))
-        write_tasks(output, tasks)
+        if tasks:
+            write_tasks(output, tasks)
     except MentorError as error:
         raise Unusable(str(error)) from error
     except OSError as error:
@@ -211,9 +213,11 @@ def _run(
         raise click.exceptions.Exit(130) from None
     console.print(_summary(name, report))
     for bad in report.unreadable[:5]:
-        console.print(f"left out: {bad}", style="yellow", markup=False, soft_wrap=True)
+        console.print(shown(f"left out: {bad}"), style="yellow", markup=False, soft_wrap=True)
     if len(report.unreadable) > 5:
         console.print(f"... and {len(report.unreadable) - 5} more unreadable lines", style="yellow")
+    if not tasks:
+        raise click.ClickException(f"no row became a task; {output} was not written")
     click.echo(output)
 
 
@@ -234,9 +238,11 @@ def _summary(name: str, report: ImportReport) -> Table:
     if report.checked:
         table.add_row(f"{report.checked:,}", Text("checked, not executed: written as tasks", style="green"), detail)
     for reason, rows in report.left_out.most_common():
-        table.add_row(f"{rows:,}", f"left out: {reason}", Text(report.examples[reason]))
+        table.add_row(f"{rows:,}", Text(f"left out: {reason}"), Text(shown(report.examples[reason])))
     if report.unreadable:
-        table.add_row(f"{len(report.unreadable):,}", "left out: unreadable line", Text(str(report.unreadable[0])))
+        table.add_row(
+            f"{len(report.unreadable):,}", "left out: unreadable line", Text(shown(str(report.unreadable[0])))
+        )
     table.add_section()
     table.add_row(f"{report.rows + len(report.unreadable):,}", "read", "")
     return table

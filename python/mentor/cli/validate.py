@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mentor.cli.failing import Unusable
+from mentor.cli.failing import Unusable, keep_inputs, shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -66,6 +66,7 @@ def validate(
     try:
         if output is not None:
             check_ending(output)
+            keep_inputs(output, files)
         tools = None if tools_name is None else open_tools(tools_name)
         with _Checking(console, files) as checking:
             report = validate_tasks(
@@ -133,7 +134,7 @@ def _size(files: tuple[Path, ...]) -> int | None:
     for file in files:
         if not file.is_file():
             return None
-        total += count_rows(file) if file.suffix.lower() == ".parquet" else file.stat().st_size
+        total += (count_rows(file) or 0) if file.suffix.lower() == ".parquet" else file.stat().st_size
     return total
 
 
@@ -143,7 +144,7 @@ def _show(console: Console, report: ValidationReport) -> None:
     ordered = sorted(report.problems, key=lambda problem: problem.level)  # errors first, else as they stand
     for problem in ordered[:_SHOWN]:
         style = "red" if problem.level == "error" else "yellow"
-        console.print(Text.assemble((problem.level, style), f" {problem}"), soft_wrap=True)
+        console.print(Text.assemble((problem.level, style), shown(f" {problem}")), soft_wrap=True)
     if len(ordered) > _SHOWN:
         console.print(f"... and {len(ordered) - _SHOWN:,} more; --output FILE.jsonl has them all", style="yellow")
 
@@ -168,7 +169,7 @@ def _summary(report: ValidationReport) -> Table:
     for kind, number in sorted(report.kinds.items(), key=lambda item: (KINDS[item[0]][0], -item[1])):
         level = KINDS[kind][0]
         style = "red" if level == "error" else "yellow"
-        table.add_row(f"{number:,}", Text(level, style=style), kind, Text(str(firsts[kind])))
+        table.add_row(f"{number:,}", Text(level, style=style), kind, Text(shown(str(firsts[kind]))))
     if not report.problems:
         table.add_row("0", Text("no problems", style="green"), "", "")
     return table

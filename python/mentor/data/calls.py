@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,9 @@ import orjson
 from mentor.data.imports import LeftOut
 from mentor.sandbox.schemas import ArgumentSchema
 
-__all__ = ["ToolChecks", "call_text", "read_call", "read_literal"]
+__all__ = ["NOT_OFFERED", "ToolChecks", "call_text", "read_call", "read_literal"]
 
+NOT_OFFERED = "the reference calls a tool that is not offered"
 _MAX_CODE = 20_000  # characters; bounds the depth of the tree as well
 
 
@@ -57,20 +59,19 @@ def read_call(code: str, parameters: Mapping[str, Sequence[str]]) -> dict[str, A
     try:
         given = [ast.literal_eval(node) for node in tree.args]
         named = {word.arg: ast.literal_eval(word.value) for word in tree.keywords if word.arg is not None}
+        arguments = _plain(dict(zip(parameters.get(name, ()), given, strict=False)) | named)
+        orjson.dumps(arguments)
     except (ValueError, TypeError, RecursionError, MemoryError):
         raise broken from None
     if len(named) < len(tree.keywords) or len(given) > len(parameters.get(name, ())):
         raise broken
-    arguments = _plain(dict(zip(parameters.get(name, ()), given, strict=False)) | named)
-    try:
-        orjson.dumps(arguments)
-    except TypeError:
-        raise broken from None
     return {"name": name, "arguments": arguments}
 
 
 def _plain(value: Any) -> Any:
-    """Tuples as lists, as JSON has them."""
+    """Tuples as lists, as JSON has them; ValueError for numbers that it does not have."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("infinite")
     if isinstance(value, dict):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -110,7 +111,10 @@ class ToolChecks:
         compiled = self.compiled(schemas[call["name"]])
         if isinstance(compiled, str):
             return f"{call['name']}: {compiled}"
-        text = orjson.dumps(call["arguments"]).decode()
+        try:
+            text = orjson.dumps(call["arguments"]).decode()
+        except TypeError as error:  # whole numbers beyond 64 bits, half surrogate pairs, endless depth
+            return f"{call['name']}: the arguments are no JSON: {error}"
         return None if compiled.fits(text) else f"{call['name']}: {compiled.fault(text)}"
 
     def fitted(self, tools: Sequence[Mapping[str, Any]], calls: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -134,7 +138,7 @@ class ToolChecks:
             return call
         schemas = {tool.get("function", tool)["name"]: tool for tool in tools}
         if call["name"] not in schemas:
-            raise LeftOut(_NOT_OFFERED, fault)
+            raise LeftOut(NOT_OFFERED, fault)
         function = schemas[call["name"]].get("function", schemas[call["name"]])
         parameters = function.get("parameters")
         properties = parameters.get("properties") if isinstance(parameters, Mapping) else None
@@ -173,9 +177,6 @@ def read_literal(text: str) -> Any:
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return None
     return value
-
-
-_NOT_OFFERED = "the reference calls a tool that is not offered"
 
 
 def _compile(text: bytes) -> ArgumentSchema | str:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mentor.data.jsonl import BadLine, OnError, Skipped, json_type
+from mentor.data.jsonl import BadLine, OnError, Skipped, encode, json_type
 from mentor.data.rows import read_rows
 from mentor.data.tasks import Task
 from mentor.errors import InputError
@@ -50,6 +50,21 @@ class ImportReport:
     left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     unreadable: list[BadLine] = field(default_factory=list)
+    _ids: set[str] = field(default_factory=set, repr=False)
+
+    def check(self, task: Task) -> None:
+        """See that a task can stand in a file beside those before it.
+
+        Raises:
+            LeftOut: one of them has its id, or it holds what no file takes.
+        """
+        if task.id in self._ids:
+            raise LeftOut("another row has the same id", task.id)
+        try:
+            encode(task.to_dict(), task.id)
+        except InputError as error:
+            raise LeftOut("the task is no JSON", str(error)) from None
+        self._ids.add(task.id)
 
     def leave_out(self, line: int, why: LeftOut) -> None:
         """Count a row that becomes no task."""
@@ -91,6 +106,7 @@ def import_rows(
     for line, row in islice(_readable(path, on_error, report), limit):
         try:
             task, executed = convert(line, row)
+            report.check(task)
         except LeftOut as why:
             report.leave_out(line, why)
         except InputError as error:

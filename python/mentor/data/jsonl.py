@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,6 +27,12 @@ BOM = b"\xef\xbb\xbf"
 # What a cut number, literal or separator leaves behind the place where the parser gave up.
 _TAIL = re.compile(rb"[\w.+-]*|[\]}:,]")
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_OTHER = {
+    b"\x1f\x8b": "is compressed (gzip); unpack it first",
+    b"\x28\xb5\x2f\xfd": "is compressed (zstd); unpack it first",
+    b"PK\x03\x04": "is a zip archive; unpack it first",
+    b"PAR1": "is Parquet; give it a name that ends in .parquet",
+}
 
 
 @dataclass(frozen=True)
@@ -127,6 +134,10 @@ def _rows(
         for number, line, size in _lines(file):
             if progress is not None:
                 progress(size)
+            if number == 1 and line is not None:
+                for start, what in _OTHER.items():
+                    if line.startswith(start):
+                        raise DataError(f"{path}: the file {what}")
             if line is not None and not line.strip(b" \t\r\n"):
                 continue
             try:
@@ -246,6 +257,8 @@ def json_type(value: Any) -> str:
         return "null"
     if isinstance(value, bool):
         return "a boolean"
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"  # an empty cell of a table
     names = {dict: "an object", list: "a list", tuple: "a list", str: "a string", int: "a number", float: "a number"}
     return names.get(type(value), type(value).__name__)
 

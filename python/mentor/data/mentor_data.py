@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from mentor.data.calls import ToolChecks, read_literal
+from mentor.data.calls import NOT_OFFERED, ToolChecks, read_literal
 from mentor.data.imports import INSTRUCTION, ImportReport, LeftOut, import_rows
 from mentor.data.jsonl import OnError, json_type
 from mentor.data.schemas import tool_schema
@@ -76,8 +76,12 @@ def _task(name: str, row: Mapping[str, Any], tools: Tools, checks: ToolChecks) -
     offered = schemas or [dict(schema) for schema in tools.schemas if _called(schema, calls)]
     meta: dict[str, Any] = {"source": str(flat.get("data_source") or "mentor-data"), "names_only": names_only}
     known = {call["name"] for call in calls} <= set(tools.names)
-    if not names_only and offered:
-        calls = checks.fitted(offered, calls)
+    if offered:
+        listed = {schema.get("function", schema)["name"] for schema in offered}
+        for call in calls if names_only else ():
+            if call["name"] not in listed:
+                raise LeftOut(NOT_OFFERED, call["name"])
+        calls = calls if names_only else checks.fitted(offered, calls)
     executed = known and not names_only
     if executed:
         meta["results"] = _execute(calls, tools)

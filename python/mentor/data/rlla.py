@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import orjson
 
 from mentor.data.calls import ToolChecks, call_text, read_literal
 from mentor.data.imports import LeftOut
@@ -92,9 +93,9 @@ def gold_calls(text: str) -> list[dict[str, Any]]:
         LeftOut: one cannot be read.
     """
     try:
-        whole = json.loads(text)
+        whole = orjson.loads(text)
         found = whole if isinstance(whole, list) else [whole]
-    except (ValueError, RecursionError):
+    except orjson.JSONDecodeError:
         found = [read_literal(line.strip()) for line in text.splitlines() if line.strip()]
     return [_call(call) for call in found]
 

@@ -54,10 +54,12 @@ def read_rows(
     return read_jsonl(path, on_error=on_error, on_bad=on_bad, progress=progress)
 
 
-def count_rows(path: str | Path) -> int:
-    """How many rows ``read_rows`` would give at most; cheap, for a progress bar."""
+def count_rows(path: str | Path) -> int | None:
+    """How many rows ``read_rows`` would give at most, for a progress bar; None for a pipe, which is read only once."""
     path = Path(path)
     check_readable(path)
+    if not path.is_file():
+        return None
     if path.suffix.lower() == ".parquet":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -82,6 +84,8 @@ def _counted(
 
 
 def _is_list(path: Path) -> bool:
+    if not path.is_file():
+        return False  # a pipe: what is read here would be missing there
     try:
         with path.open("rb") as file:
             start = file.read(4096)

@@ -75,6 +75,11 @@ def solve_rows(
                 report.leave_out(row.line, result)
                 continue
             task = _task(row.name, row.question, result, tools.names, source)
+            try:
+                report.check(task)
+            except LeftOut as why:
+                report.leave_out(row.line, why)
+                continue
             report.take(task, executed=True)
             report.rounded += result.rounded
             tasks.append(task)

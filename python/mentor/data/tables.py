@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,8 @@ def _write_parquet(path: Path, columns: Mapping[str, Sequence[Any]]) -> int:
 def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the rows of a Parquet file in batches, with JSON columns of ``write_table`` decoded.
 
+    What JSON does not have becomes what it has: bytes text, decimals numbers, times text, maps objects.
+
     Raises:
         DataError: the file is missing or no Parquet.
 
@@ -127,12 +130,38 @@ def read_parquet(path: Path) -> Iterator[dict[str, Any]]:
     check_readable(path)
     try:
         with pq.ParquetFile(path) as file:
+            odd = [field.name for field in file.schema_arrow if not _is_plain(field.type)]
             encoded = [field.name for field in file.schema_arrow if (field.metadata or {}).get(b"mentor") == b"json"]
             for batch in file.iter_batches(batch_size=1024):
                 for row in batch.to_pylist():
+                    row |= {name: _plain(row[name]) for name in odd}
                     yield row | {name: orjson.loads(row[name]) for name in encoded if row[name] is not None}
     except (pa.ArrowException, OSError, ValueError) as error:  # damaged pages, footers, JSON, UTF-8
         raise DataError(f"{path}: no readable Parquet file: {error}") from None
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether the values of an Arrow type are those of JSON."""
+    from pyarrow import types
+
+    if types.is_struct(kind) or types.is_list(kind) or types.is_large_list(kind):
+        return all(_is_plain(kind.field(at).type) for at in range(kind.num_fields))
+    text = types.is_string(kind) or types.is_large_string(kind)
+    number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return bool(text or number or types.is_null(kind))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        pairs = bool(value) and all(isinstance(one, tuple) for one in value)
+        return {str(key): _plain(inner) for key, inner in value} if pairs else [_plain(inner) for inner in value]
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() else float(value)
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _holds_object(value: Any) -> bool:

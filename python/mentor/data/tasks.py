@@ -9,8 +9,9 @@ from typing import Any
 
 import orjson
 
-from mentor.data.jsonl import BadLine, OnError, Skipped, json_type, read_jsonl
-from mentor.data.tables import read_parquet, write_table
+from mentor.data.jsonl import BadLine, OnError, Skipped, json_type
+from mentor.data.rows import read_rows
+from mentor.data.tables import write_table
 from mentor.errors import InputError
 
 __all__ = ["Task", "read_tasks", "write_tasks"]
@@ -95,7 +96,7 @@ def read_tasks(
     on_bad: Callable[[BadLine], None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Iterator[Task]:
-    """Read tasks from JSON lines, or from Parquet when the name ends in ``.parquet``, one at a time.
+    """Read tasks from JSON lines, from a JSON list, or from Parquet when the name ends in ``.parquet``, one at a time.
 
     A row without ``id`` gets its line number. Two rows with one id are an error.
 
@@ -118,21 +119,7 @@ def read_tasks(
     """
     path = Path(path)
     skipped = Skipped(path, on_error, on_bad)
-    if path.suffix.lower() == ".parquet":
-        rows: Iterator[tuple[int, dict[str, Any]]] = enumerate(read_parquet(path), start=1)
-        if progress is not None:
-            rows = _counted(rows, progress)
-    else:
-        rows = read_jsonl(path, on_error=on_error, on_bad=skipped.add, progress=progress)
-    return _tasks(rows, path, skipped)
-
-
-def _counted(
-    rows: Iterator[tuple[int, dict[str, Any]]], progress: Callable[[int], None]
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    for row in rows:
-        progress(1)
-        yield row
+    return _tasks(read_rows(path, on_error=on_error, on_bad=skipped.add, progress=progress), path, skipped)
 
 
 def _tasks(rows: Iterator[tuple[int, dict[str, Any]]], path: Path, skipped: Skipped) -> Iterator[Task]:
@@ -165,6 +152,11 @@ def write_tasks(path: str | Path, tasks: Iterable[Task]) -> int:
         (1, True)
     """
     return write_table(path, (task.to_dict() for task in tasks))
+
+
+def is_answer(value: Any) -> bool:
+    """Whether a value is a text or a number, as answers are; the NaN of a table's empty cell is none."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and value == value
 
 
 def _expect(value: Any, kind: type, where: str, wanted: str) -> Any:
@@ -212,7 +204,7 @@ def _reference(value: Any) -> dict[str, Any]:
         value = _from_json(value, "reference")
     reference = dict(_expect(value, dict, "reference", "an object"))
     answer = _required(reference, "answer", "reference.answer")
-    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+    if not is_answer(answer):
         raise InputError(f"reference.answer: a text or a number is wanted, found {json_type(answer)}")
     if isinstance(answer, str) and not answer.strip():
         raise InputError("reference.answer: empty")

@@ -60,18 +60,16 @@ def execute_rows(rows: Sequence[tuple[Parts, Add]], tools: Executor) -> int:
 
 
 def _executable(parts: Parts, known: set[str]) -> bool:
-    setup = parts.meta.get("setup") or ()
-    made = [*(call for call in setup if isinstance(call, Mapping)), *parts.calls.values()]
     wanted = (
         bool(parts.calls) and parts.meta.get("executable") is not False and parts.meta.get("names_only") is not True
     )
-    return wanted and all(call.get("name") in known for call in made)
+    return wanted and parts.startable and all(call["name"] in known for call in [*parts.setup, *parts.calls.values()])
 
 
 def _in_session(parts: Parts, add: Add, tools: Executor) -> list[Any]:
     with tools.session() as session:
-        for i, call in enumerate(parts.meta.get("setup") or ()):
-            outcome = session.call(call["name"], call.get("arguments") or {})
+        for i, call in enumerate(parts.setup):
+            outcome = session.call(call["name"], call["arguments"])
             if not outcome.ok:
                 add(f"meta.setup[{i}]", "failed_call", f"{call['name']}: {outcome.fault.message}")
                 return []

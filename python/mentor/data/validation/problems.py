@@ -14,7 +14,7 @@ KINDS: dict[str, tuple[Level, str]] = {
     "unreadable": ("error", "The line is no JSON object."),
     "missing": ("error", "A needed field is absent or null."),
     "wrong_type": ("error", "A field holds another kind of value than it should."),
-    "empty": ("error", "A field that needs content has none."),
+    "empty": ("error", "A field that needs content has none, or a file has no row."),
     "refused": ("error", "Scoring refuses the reference."),
     "duplicate_id": ("error", "Another row of the file has the same id."),
     "duplicate_tool": ("error", "Two of a row's tools have one name."),
@@ -55,7 +55,7 @@ class Problem:
 
     Attributes:
         file: the file's name, as it was given.
-        row: line of JSON lines, else row; counted from 1.
+        row: line of JSON lines, else row; counted from 1, 0 for the file as a whole.
         id: the row's id, empty where it has none.
         field: path of the field, such as ``reference.tool_calls[0].arguments``; empty for the row as a whole.
         kind: one of ``KINDS``.
@@ -75,7 +75,8 @@ class Problem:
         return KINDS[self.kind][0]
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.row}: {f'{self.field}: ' if self.field else ''}{self.message}"
+        place = f"{self.file}:{self.row}" if self.row else self.file
+        return f"{place}: {f'{self.field}: ' if self.field else ''}{self.message}"
 
     def to_dict(self) -> dict[str, str | int]:
         """The problem as a row of a report."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 from importlib.resources import files
 from pathlib import Path
@@ -99,11 +100,14 @@ class _Run:
     def file(self, path: Path, progress: Callable[[int], None] | None) -> None:
         name = str(path)
         ids: dict[str, int] = {}
+        before = self.report.rows
         for number, row in self._rows(path, progress):
             self._row(name, number, row, ids)
             if len(self._waiting) >= _ROWS_AT_ONCE:
                 self._together()
         self._together()
+        if self.report.rows == before:
+            self._add(name, 0, "", "", "empty", "the file has no task")
 
     def _rows(self, path: Path, progress: Callable[[int], None] | None) -> Iterator[tuple[int, dict[str, Any]]]:
         def unreadable(bad: BadLine) -> None:
@@ -162,7 +166,8 @@ class _Run:
     def _add(self, name: str, row: int, known: str, where: str, kind: str, message: str) -> None:
         self.report.problems.append(Problem(name, row, known, where, kind, message))
         if KINDS[kind][0] == "error":
-            self._bad.add((name, row))
+            if row:
+                self._bad.add((name, row))
             if self._left is not None:
                 self._left -= 1
                 if self._left == 0:
@@ -177,4 +182,4 @@ class _Run:
 
 def _without_calls(parts: Parts) -> Parts:
     """The row with nothing to execute: its calls are known to be wrong."""
-    return Parts(parts.id, parts.prompt, parts.tools, {}, parts.answer, parts.reference, parts.messages, parts.meta)
+    return replace(parts, calls={})

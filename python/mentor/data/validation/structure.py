@@ -9,7 +9,7 @@ from typing import Any
 
 from mentor.data.calls import read_literal
 from mentor.data.jsonl import json_type
-from mentor.data.tasks import Task
+from mentor.data.tasks import Task, is_answer
 from mentor.errors import InputError
 
 __all__ = ["Add", "Parts", "read_parts"]
@@ -18,6 +18,16 @@ Add = Callable[[str, str, str], None]
 """Takes a problem: field, kind, message."""
 
 _FIELDS = ("id", "prompt", "tools", "reference", "meta")
+_META: dict[str, tuple[type, str]] = {
+    "split": (str, "a text"),
+    "setup": (list, "a list of calls"),
+    "results": (list, "a list of texts"),
+    "executable": (bool, "true or false"),
+    "verifier": (str, "a text"),
+    "names_only": (bool, "true or false"),
+    "source": (str, "a text"),
+}
+_VERIFIERS = ("answer", "calls", "text")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 
 
@@ -34,6 +44,8 @@ class Parts:
         reference: the reference, None unless all of it is in order.
         messages: the teacher's messages.
         meta: the row's meta.
+        setup: the calls of ``meta.setup``.
+        startable: whether all of them can be made.
     """
 
     id: str
@@ -44,6 +56,8 @@ class Parts:
     reference: Mapping[str, Any] | None = None
     messages: list[Any] = field(default_factory=list)
     meta: Mapping[str, Any] = field(default_factory=dict)
+    setup: list[dict[str, Any]] = field(default_factory=list)
+    startable: bool = True
 
     @property
     def text(self) -> str:
@@ -77,6 +91,7 @@ def read_parts(row: Mapping[str, Any], number: int, add: Add) -> Parts:
             messages=_messages(task.reference.get("messages"), add),
             meta=task.meta,
         )
+    _known_meta(parts, add)
     _prompt_roles(parts.prompt, add)
     for key in row:
         if key not in _FIELDS and (near := difflib.get_close_matches(key.lower(), _FIELDS, 1, 0.75)):
@@ -91,6 +106,28 @@ def _messages(value: Any, add: Add) -> list[Any]:
         add("reference.messages", "wrong_type", f"a list of messages is wanted, found {json_type(value)}")
         return []
     return value
+
+
+def _known_meta(parts: Parts, add: Add) -> None:
+    """The fields of meta that mean something to commands: of the wrong kind they would be passed over in silence."""
+    for name, (kind, wanted) in _META.items():
+        value = parts.meta.get(name)
+        if value is not None and not isinstance(value, kind):
+            add(f"meta.{name}", "wrong_type", f"{wanted} is wanted, found {json_type(value)}")
+    verifier = parts.meta.get("verifier")
+    if isinstance(verifier, str) and verifier not in _VERIFIERS:
+        add("meta.verifier", "wrong_type", f"{verifier[:40]!r} is none of {', '.join(_VERIFIERS)}")
+    setup = parts.meta.get("setup")
+    calls = setup if isinstance(setup, list) else []
+    for i, call in enumerate(calls):
+        if not (isinstance(call, dict) and isinstance(call.get("name"), str)):
+            add(f"meta.setup[{i}]", "wrong_type", f"a call with name and arguments is wanted, found {json_type(call)}")
+        elif not isinstance(call.get("arguments", {}), dict):
+            found = json_type(call["arguments"])
+            add(f"meta.setup[{i}].arguments", "wrong_type", f"an object is wanted, found {found}")
+        else:
+            parts.setup.append({"name": call["name"], "arguments": call.get("arguments", {})})
+    parts.startable = setup is None or (isinstance(setup, list) and len(parts.setup) == len(setup))
 
 
 def _prompt_roles(prompt: list[Mapping[str, Any]], add: Add) -> None:
@@ -196,7 +233,7 @@ def _reference(row: Mapping[str, Any], parts: Parts, add: Add) -> None:
         add("reference", "wrong_type", f"an object is wanted, found {json_type(value)}")
         return
     answer = _given(value, "answer", "reference.answer", add)
-    if isinstance(answer, bool) or not isinstance(answer, str | int | float | None):
+    if answer is not None and not is_answer(answer):
         add("reference.answer", "wrong_type", f"a text or a number is wanted, found {json_type(answer)}")
     elif isinstance(answer, str) and not answer.strip():
         add("reference.answer", "empty", "empty")
