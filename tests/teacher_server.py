@@ -201,6 +201,16 @@ class Handler(BaseHTTPRequestHandler):
     def fault_refused(self, body: Body) -> None:
         self.error(400, "This model's maximum context length is 10 tokens", "context_length_exceeded")
 
+    def fault_old(self, body: Body) -> None:
+        """An older server: it knows streams, but not how to tell their tokens."""
+        if "stream_options" in body:
+            self.fault_options(body)
+        else:
+            self.say(self.server.endpoint.play(body), body)
+
+    def fault_gateway(self, body: Body) -> None:
+        self.send(200, b'{"error": {"message": "Provider returned error:\\noverloaded", "code": 502}}')
+
     def fault_options(self, body: Body) -> None:
         assert "stream_options" in body
         self.error(400, "stream_options: Extra inputs are not permitted")

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import mentor
-from mentor.data import Task, read_tasks
+from mentor.data import Task, read_tasks, write_table
 from mentor.errors import ConfigError, DataError, InputError, ModelError
 from mentor.suites import SUITES, open_suite
 from mentor.teach import Assignment, Solver, TeachReport, TeachSettings, assign, read_assignments, teach
@@ -568,6 +568,15 @@ def test_rows_with_and_without_references(tools: ToolSet, tmp_path: Path) -> Non
     assert [each.tools for each in found][1:3] == [("add",), (tools.names[0],)]
     assert found[0].tools == tuple(tools.names)
     assert len(read_assignments(file, tools, limit=2)) == 2
+    listed = tmp_path / "tasks.json"
+    listed.write_text(json.dumps(rows, indent=1))
+    assert [(each.id, each.answer) for each in read_assignments(listed, tools)] == [
+        (one.id, one.answer) for one in found
+    ]
+    table = tmp_path / "tasks.parquet"
+    write_table(table, {"prompt": ["?", "?"], "answer": [4.0, float("nan")]})  # an empty cell of a table
+    with pytest.raises(DataError, match=r"tasks.parquet:2: answer: a text or a number is wanted, found NaN"):
+        read_assignments(table, tools)
 
 
 @pytest.mark.parametrize(
@@ -577,6 +586,7 @@ def test_rows_with_and_without_references(tools: ToolSet, tmp_path: Path) -> Non
         ({"max_turns": True}, "max_turns: a whole number"),
         ({"accept": "all"}, "accept: known, majority or any"),
         ({"temperature": -1}, "temperature: a number from 0 on"),
+        ({"temperature": float("inf")}, "temperature: a number from 0 on"),
         ({"price_in": 1}, "price_in, price_out: give both"),
         ({"max_cost": 1}, "max_cost: the prices are needed"),
     ],
@@ -591,9 +601,26 @@ def test_clients_that_cannot_be() -> None:
         ({"model": ""}, "model: the teacher's name"),
         ({"model": "m", "timeout": 0}, "timeout must be above 0"),
         ({"model": "m", "extra": {"messages": []}}, "extra: 'messages' is set by mentor itself"),
+        ({"model": "m", "extra": {"max_tokens": 9}}, "extra: 'max_tokens' is set by mentor itself"),
+        ({"model": "m", "extra": {"limit": 9}, "token_field": "limit"}, "extra: 'limit' is set by mentor itself"),
+        ({"model": "m", "extra": {"top_p": float("nan")}}, "extra: no JSON: Out of range"),
+        ({"model": "m", "api_key": "schlüssel"}, "api_key: it has characters that no header"),
+        ({"model": "m", "api_key": "a\nb"}, "api_key: it has characters that no header"),
+        ({"model": "m", "base_url": "localhost:8000/v1"}, "base_url: 'localhost:8000/v1' is no address; one looks"),
+        ({"model": "m", "base_url": "http://"}, "base_url: 'http://' is no address"),
+        ({"model": "m", "base_url": "http://["}, "is no address"),
+        ({"model": "m", "base_url": ""}, "base_url: '' is no address"),
     ):
-        with pytest.raises(ConfigError, match=message):
-            Client(api_key="k", **options)
+        with pytest.raises(ConfigError, match=re.escape(message)):
+            Client(**{"api_key": "k", **options})
+
+
+def test_a_key_read_from_a_file_ends_in_a_newline(tools: ToolSet, tmp_path: Path) -> None:
+    with serving(script(says("\\boxed{20}"))) as endpoint:
+        teacher = Client("teacher", base_url=endpoint.url, api_key="secret\n", retries=0)
+        settings = TeachSettings(min_calls=0)
+        report = teach(assign([TASK], tools), teacher, tools=tools, output=tmp_path / "o.jsonl", settings=settings)
+    assert (len(report.tasks), endpoint.keys) == (1, {"Bearer secret"})
 
 
 @pytest.mark.parametrize("name", list(SUITES))
@@ -611,3 +638,85 @@ def test_within_an_event_loop(tools: ToolSet, tasks: list[Task], tmp_path: Path)
         return teach(assign(tasks, tools), Solver(), tools=tools, output=tmp_path / "o.jsonl")
 
     assert len(asyncio.run(notebook()).tasks) == 8
+
+
+def test_an_older_server_asked_by_many_at_once(tools: ToolSet, tasks: list[Task], tmp_path: Path) -> None:
+    with serving(solver(tasks), fail=lambda number: "old") as endpoint:
+        report = run(endpoint, tools, tmp_path / "o.jsonl", tasks, stream=True, retries=0, concurrency=8)
+    assert (len(report.tasks), reasons(report)) == (8, {})
+    assert report.estimated == report.progress.asked
+
+
+def test_an_error_that_comes_as_a_success_says_what_it_is(tools: ToolSet, tmp_path: Path) -> None:
+    with serving(script(), fail=lambda number: "gateway") as endpoint:
+        report = run(endpoint, tools, tmp_path / "o.jsonl", retries=0)
+    assert reasons(report) == {"server error": 1}
+    (row,) = (tmp_path / "o.jsonl.rejected.jsonl").read_text().splitlines()
+    assert json.loads(row)["samples"][0]["detail"] == "Provider returned error: overloaded (tried once)"
+
+
+@pytest.mark.parametrize("depth", [251, 900])
+def test_arguments_that_no_file_holds_end_no_run(tools: ToolSet, tasks: list[Task], tmp_path: Path, depth: int) -> None:
+    """The rejected sample goes to a file as well."""
+    deep = '{"a": ' + "[" * depth + "]" * depth + "}"
+    play, first = solver(tasks), tasks[0].prompt
+
+    def odd(body: Body) -> Body:
+        if asked(body) != first:
+            return play(body)
+        return says("\\boxed{77777}") if results(body) else says(None, call("add", deep))
+
+    with serving(odd) as endpoint:
+        report = run(endpoint, tools, tmp_path / "o.jsonl", tasks)
+    assert (len(report.tasks), reasons(report)) == (7, {"wrong answer": 1})
+    assert len((tmp_path / "o.jsonl.rejected.jsonl").read_text().splitlines()) == 1
+
+
+def test_half_surrogate_pairs_in_a_tools_result(tmp_path: Path) -> None:
+    own = ToolSet.from_source('def odd() -> str:\n    """Odd."""\n    return "4" + chr(0xD800)')
+    task = Task(id="odd", prompt="?", tools=(), reference={"answer": "4", "tool_calls": []})
+    with serving(script(says(None, call("odd", {})), says("\\boxed{4}"))) as endpoint:
+        report = run(endpoint, own, tmp_path / "o.jsonl", [task])
+    assert [made.meta["results"] for made in report.tasks] == [["4?"]]
+    assert list(read_tasks(tmp_path / "o.jsonl")) == report.tasks
+
+
+def test_tokens_that_only_half_are_told(tools: ToolSet, tmp_path: Path) -> None:
+    def play(body: Body) -> Body:
+        said = says("\\boxed{20}")
+        del said["usage"]["prompt_tokens"]
+        return said
+
+    with serving(play) as endpoint:
+        report = run(endpoint, tools, tmp_path / "o.jsonl", min_calls=0)
+    assert (report.estimated, report.progress.tokens_out) == (1, 7)
+    assert report.progress.tokens_in > 100
+
+
+def test_what_meta_said_of_an_earlier_reference_is_gone(tools: ToolSet, tmp_path: Path) -> None:
+    meta = {"names_only": True, "executable": False, "failed_calls": 3, "source": "x"}
+    reference = {"answer": "20", "answers": ["20", "20.0"], "tool_calls": [{"name": "add", "arguments": {}}]}
+    task = Task(id="sum", prompt=TASK.prompt, tools=TASK.tools, reference=reference, meta=meta)
+    with serving(script(says(None, PLAN[0]), says(None, PLAN[1]), says("\\boxed{20}"))) as endpoint:
+        (made,) = run(endpoint, tools, tmp_path / "o.jsonl", [task]).tasks
+    assert (made.meta["source"], made.reference["answers"]) == ("x", ["20", "20.0"])
+    assert not {"names_only", "executable", "failed_calls"} & made.meta.keys()
+
+
+def test_the_solver_does_not_make_answers_up(tools: ToolSet, tmp_path: Path) -> None:
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"prompt": "What is it?"}')
+    how = TeachSettings(accept="any", min_calls=0)
+    report = teach(read_assignments(file, tools), Solver(), tools=tools, output=tmp_path / "o.jsonl", settings=how)
+    assert (report.tasks, reasons(report)) == ([], {"no reference": 1})
+
+
+def test_rejected_tasks_can_be_taught_again(tools: ToolSet, tmp_path: Path) -> None:
+    """With their tools and their state, and without the reasons of their rejection."""
+    before = {"setup": [{"name": "add", "arguments": {"a": 1, "b": 1}}], "source": "x"}
+    task = Task(id="sum", prompt=TASK.prompt, tools=TASK.tools, reference=TASK.reference, meta=before)
+    with serving(script(says("\\boxed{3}"))) as endpoint:
+        run(endpoint, tools, tmp_path / "o.jsonl", [task])
+    (again,) = read_assignments(tmp_path / "o.jsonl.rejected.jsonl", tools)
+    assert (again.id, again.answer, again.tools, again.task.meta) == ("sum", "20", TASK.tools, before)
+    assert [call["name"] for call in again.setup] == ["add"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,12 @@ import mentor
 from mentor.cli import main
 from mentor.data import Task, read_tasks, write_tasks
 from mentor.models.tiny import ModelShape, build_model, build_tokenizer
-from mentor.teach import Local, TeachReport, TeachSettings, assign, teach
+from mentor.teach import Local, Reply, Request, TeachReport, TeachSettings, assign, teach
 from mentor.teach.choose import reference_task
 from mentor.teach.conversation import Sample
 from mentor.teach.execution import Executor
 from mentor.teach.verify import Verdict, verify
+from mentor.tools import ToolSet
 from mentor.train.supervised import Fit, encode, fit
 
 pytestmark = pytest.mark.train
@@ -139,6 +141,8 @@ def test_the_command(folder: Path, tmp_path: Path) -> None:
     assert [task.id for task in read_tasks(output)] == ["two"]
     missing = CliRunner().invoke(main, [*arguments, "--local", str(tmp_path)])
     assert (missing.exit_code, "no config.json there" in " ".join(missing.output.split())) == (2, True)
+    nowhere = CliRunner().invoke(main, [*arguments, "--local", str(tmp_path / "none")])
+    assert (nowhere.exit_code, "no such folder" in " ".join(nowhere.output.split())) == (2, True)
 
 
 def judged(tools: mentor.ToolSet, *messages: dict[str, Any]) -> Verdict:
@@ -171,3 +175,57 @@ def test_results_that_the_tools_do_not_give_are_found(tools: mentor.ToolSet) -> 
     verdict = judged(tools, asked(CALLS[0]), told("add", "138"), SOLVED[-1])
     assert verdict.reason == "results differ"
     assert verdict.detail == "add gave 138, and 46 when it was executed again"
+
+
+def test_only_what_is_missing_of_a_batch_is_played(folder: Path, tools: mentor.ToolSet, tmp_path: Path) -> None:
+    output = tmp_path / "o.jsonl"
+    whole = run(folder, tools, output, samples=2, temperature=5.0, concurrency=2)
+    text = output.read_text()
+    journal = Path(f"{output}.journal.jsonl")
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(lines[:-1]))  # killed while the last batch was written
+    report = run(folder, tools, output, samples=2, temperature=5.0, concurrency=2)
+    assert (whole.progress.asked, report.progress.asked, report.progress.replayed) == (4, 1, 3)
+    assert output.read_text() == text
+
+
+def test_a_limit_leaves_what_was_played(folder: Path, tools: mentor.ToolSet, tmp_path: Path) -> None:
+    output = tmp_path / "o.jsonl"
+    run(folder, tools, output, concurrency=1)
+    report = run(folder, tools, output, concurrency=1, samples=2, max_requests=2)
+    assert (report.stopped, report.progress.asked) == ("limit", 0)
+    assert [task.id for task in report.tasks] == ["two"]
+
+
+class Odd:
+    """A player whose parser reads what no file takes."""
+
+    name, paid = "odd", True
+
+    def settings(self) -> dict[str, Any]:
+        return {}
+
+    def body(self, request: Request) -> dict[str, Any]:
+        return {"task": request.assignment.id}
+
+    def play(self, requests: Sequence[Request], *, first: int, tools: ToolSet, settings: TeachSettings) -> list[Reply]:
+        deep: Any = []
+        for _ in range(300):
+            deep = [deep]
+        odd = [asked({"name": "add", "arguments": {"a": value, "b": 1}}) for value in (2**70, "\ud800", deep)]
+        return [Reply(rollout=(*odd, *SOLVED)) for _ in requests]
+
+    async def close(self) -> None:
+        pass
+
+
+def test_arguments_that_no_file_takes_are_kept_as_text(tools: mentor.ToolSet, tmp_path: Path) -> None:
+    output = tmp_path / "o.jsonl"
+    for replayed in (0, 2):
+        report = teach(assign(TASKS, tools), Odd(), tools=tools, output=output, settings=TeachSettings())
+        assert [task.reference["tool_calls"] for task in report.tasks] == [CALLS]
+        assert (report.progress.replayed, dict(report.reasons)) == (replayed, {"wrong answer": 1})
+    assert list(read_tasks(output)) == report.tasks
+    (rejected,) = Path(f"{output}.rejected.jsonl").read_text().splitlines()
+    calls = json.loads(rejected)["samples"][0]["messages"][0]["tool_calls"]
+    assert calls[0]["function"]["arguments"] == '{"a": 1180591620717411303424, "b": 1}'

@@ -21,8 +21,8 @@ from click.testing import CliRunner, Result
 
 import mentor
 from mentor.cli import main
-from mentor.data import Task, write_tasks
-from mentor.errors import DataError, InputError
+from mentor.data import Task, read_tasks, write_tasks
+from mentor.errors import DataError, InputError, ModelError
 from mentor.suites import open_suite
 from mentor.teach import Endpoint as Client
 from mentor.teach import Reply, TeachReport, TeachSettings, assign, ateach, teach
@@ -441,3 +441,54 @@ def test_nothing_kept_and_a_dead_endpoint_are_failures(file: Path, tmp_path: Pat
     )
     assert done.exit_code == 1
     assert "2 samples in a row failed, the last one: connection lost" in " ".join(done.stderr.split())
+
+
+def test_a_run_that_stops_early_leaves_no_less_than_the_one_before(
+    endpoint: Endpoint, tasks: list[Task], tools: ToolSet, tmp_path: Path
+) -> None:
+    output = tmp_path / "o.jsonl"
+    assert len(run(endpoint, tasks, tools, output, samples=1).tasks) == 6
+    paid = needed(tasks, 1)
+    # The second sample of the first task is one too many; the other tasks have their first ones.
+    report = run(endpoint, tasks, tools, output, samples=2, max_requests=paid, concurrency=1)
+    assert (report.stopped, [task.id for task in report.tasks]) == ("limit", [task.id for task in tasks])
+    endpoint.fail = lambda number: "key"
+    with pytest.raises(ModelError, match="401"):
+        run(endpoint, tasks, tools, output, samples=2, concurrency=1)
+    assert len(list(read_tasks(output))) == 6
+    assert (len(endpoint.answered), len(endpoint.seen)) == (paid, paid + 1)
+
+
+def test_a_journal_with_a_reply_that_cannot_be_read_names_its_line(
+    endpoint: Endpoint, tasks: list[Task], tools: ToolSet, tmp_path: Path
+) -> None:
+    output, journal = tmp_path / "o.jsonl", tmp_path / "o.jsonl.journal.jsonl"
+    run(endpoint, tasks[:1], tools, output, samples=1)
+    lines = journal.read_text().splitlines(keepends=True)
+    row = json.loads(lines[1])
+    del row["reply"]["tool_calls"]
+    journal.write_text("".join([lines[0], json.dumps(row) + "\n", *lines[2:]]))
+    with pytest.raises(DataError, match=r"journal\.jsonl:2: damaged: lacks 'tool_calls'; remove this line"):
+        run(endpoint, tasks[:1], tools, output, samples=1)
+
+
+def test_the_tasks_are_not_written_over(file: Path, tmp_path: Path) -> None:
+    before = file.read_bytes()
+    output = tmp_path / "o.jsonl"
+    rejected = Path(f"{output}.rejected.jsonl")
+    rejected.write_bytes(before)
+    for tasks, to in ((file, file), (file, tmp_path / "." / file.name), (rejected, output)):
+        done = cli(str(tasks), "--tools", "arithmetic", "-o", str(to))
+        assert (done.exit_code, "this file is read; give the output another name" in done.stderr) == (2, True)
+    assert (file.read_bytes(), rejected.read_bytes(), output.exists()) == (before, before, False)
+
+
+def test_a_dry_run_refuses_what_a_run_refuses(tmp_path: Path) -> None:
+    asked, output = tmp_path / "asked.jsonl", str(tmp_path / "o.jsonl")
+    asked.write_text('{"prompt": "?"}')
+    model = ("--model", "m", "--base-url", "http://127.0.0.1:9/v1")
+    done = cli(str(asked), "--tools", "arithmetic", "-o", output, *model, "--dry-run")
+    assert (done.exit_code, "its answer is not known" in done.stderr) == (2, True)
+    asked.write_text('{"prompt": "?", "answer": 4}')
+    done = cli(str(asked), "--tools", "arithmetic", "-o", output)
+    assert (done.exit_code, "no teacher is named" in done.stderr) == (2, True)

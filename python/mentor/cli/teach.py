@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mentor.cli.extras import needs
-from mentor.cli.failing import Unusable
+from mentor.cli.failing import Unusable, keep_inputs, shown
 from mentor.cli.toolsets import source_tools
 
 if TYPE_CHECKING:
@@ -43,7 +43,13 @@ _NOT_NEGATIVE = click.FloatRange(min=0)
 @click.option("--max-calls", type=_AT_LEAST_1, default=16, show_default=True, help="Tool calls in a sample.")
 @click.option("--max-tokens", type=_AT_LEAST_1, default=4096, show_default=True, help="Tokens written in a sample.")
 @click.option("--concurrency", type=_AT_LEAST_1, default=8, show_default=True, help="Samples under way at once.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=120, show_default=True, help="Seconds.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=120,
+    show_default=True,
+    help="Seconds that the server may be silent, or a streamed reply take.",
+)
 @click.option("--retries", type=click.IntRange(min=0), default=5, show_default=True, help="Of a request that failed.")
 @click.option("--token-field", help="Name of the limit of tokens.  [default: max_tokens; of OpenAI's, the new name]")
 @click.option("--extra-body", help="Further fields of each request, as a JSON object.")
@@ -79,15 +85,21 @@ def teach(output: Path, dry_run: bool, ask_again: bool, **options: Any) -> None:
 
     from mentor.cli.teach_view import Watch, dry, summary
     from mentor.errors import ConfigError, DataError, InputError, MentorError, ModelError
+    from mentor.teach import Solver
     from mentor.teach import teach as ask
-    from mentor.teach.run import check_output
+    from mentor.teach.run import check_output, check_work, files_of
 
     console = Console(stderr=True)
     try:
         settings = _settings(options)
         check_output(output)
+        for file in files_of(output):
+            keep_inputs(file, [options["tasks"]])
         teacher = _teacher(options)
         tools, assignments = _work(options)
+        check_work(assignments, settings)
+        if isinstance(teacher, Solver) and not any(each.task.reference["tool_calls"] for each in assignments):
+            raise InputError("no teacher is named, and no task has calls of its own: give --model or --local")
     except (ConfigError, DataError, InputError, ModelError) as error:
         raise Unusable(str(error)) from error
     if dry_run:
@@ -107,7 +119,7 @@ def teach(output: Path, dry_run: bool, ask_again: bool, **options: Any) -> None:
     except (ConfigError, InputError) as error:
         raise Unusable(str(error)) from error
     except (MentorError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+        raise click.ClickException(shown(str(error))) from error
     summary(console, report, settings)
     if report.stopped == "interrupted":
         console.print("stopped; nothing paid is lost: the same command goes on from here", style="yellow")

@@ -25,6 +25,8 @@ def load_tokenizer(folder: str) -> Any:
     from transformers import AutoTokenizer
 
     local = Path(folder).is_dir()
+    if not local and folder.startswith(("/", "./", "../", "~")):
+        raise ModelError(f"model {folder!r}: no such folder")
     if local and not (Path(folder) / "config.json").is_file():
         raise ModelError(f"model {folder!r}: no config.json there; a folder saved by save_pretrained is wanted")
     try:

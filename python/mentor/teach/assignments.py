@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mentor.data import Task, read_jsonl
+from mentor.data import Task
 from mentor.data.jsonl import json_type
-from mentor.data.tables import read_parquet
+from mentor.data.rows import read_rows
+from mentor.data.tasks import is_answer
 from mentor.errors import DataError, InputError
 from mentor.tools import ToolSet
 
@@ -65,7 +66,7 @@ def assign(tasks: Iterable[Task], tools: ToolSet) -> list[Assignment]:
 
 
 def read_assignments(path: str | Path, tools: ToolSet, *, limit: int | None = None) -> list[Assignment]:
-    """Read tasks from JSON lines or Parquet. Beside task files this takes rows without a reference.
+    """Read tasks from JSON lines, a JSON list or Parquet. Beside task files this takes rows without a reference.
 
     The answer is ``reference.answer``, or ``answer`` beside the prompt; a row may have neither.
 
@@ -78,11 +79,9 @@ def read_assignments(path: str | Path, tools: ToolSet, *, limit: int | None = No
         DataError: The file or a row cannot be used: ``FILE:LINE: field: what is wrong``.
     """
     path = Path(path)
-    parquet = path.suffix.lower() == ".parquet"
-    rows = enumerate(read_parquet(path), start=1) if parquet else read_jsonl(path)
     seen: dict[str, int] = {}
     made: list[Assignment] = []
-    for line, row in rows:
+    for line, row in read_rows(path):
         if limit is not None and len(made) == limit:
             break
         try:
@@ -105,11 +104,14 @@ def _from_row(row: Mapping[str, Any], line: int, tools: ToolSet) -> Assignment:
         task = Task.from_dict(row, default_id=str(line))
         return _assignment(task, tools, str(task.reference["answer"]))
     answer = row.get("answer")
-    if answer is not None and (isinstance(answer, bool) or not isinstance(answer, str | int | float)):
+    if answer is not None and not is_answer(answer):
         raise InputError(f"answer: a text or a number is wanted, found {json_type(answer)}")
     if isinstance(answer, str) and not answer.strip():
         raise InputError("answer: empty")
-    rest = {key: value for key, value in row.items() if key != "answer"}
+    # The file of rejected tasks is one of tasks as well: why they were rejected is no part of them.
+    judged = isinstance(row.get("reasons"), dict) and isinstance(row.get("samples"), list)
+    left = ("answer", "reasons", "samples") if judged else ("answer",)
+    rest = {key: value for key, value in row.items() if key not in left}
     reference = {"answer": _UNKNOWN if answer is None else answer, "tool_calls": []}
     task = Task.from_dict({**rest, "reference": reference}, default_id=str(line))
     return _assignment(task, tools, None if answer is None else str(answer))

@@ -12,6 +12,8 @@ from mentor.teach.verify import Verdict
 
 __all__ = ["best", "reference_task", "rejection"]
 
+_OF_ANOTHER = ("failed_calls", "names_only", "executable")  # what meta says of the reference that the task came with
+
 
 def best(verdicts: Sequence[Verdict]) -> Verdict | None:
     """The right sample with the fewest failed calls, then the fewest calls, the fewest tokens, the lowest number."""
@@ -27,12 +29,14 @@ def reference_task(assignment: Assignment, verdicts: Sequence[Verdict], chosen: 
     """The task with the chosen sample as its reference."""
     task = assignment.task
     reference = {
+        # Other right answers stay so.
+        **({"answers": task.reference["answers"]} if "answers" in task.reference else {}),
         "answer": assignment.answer if assignment.answer is not None else chosen.answer,
         "tool_calls": chosen.calls,
         "messages": [_message(message) for message in _kept(chosen)],
     }
     meta: dict[str, Any] = {
-        **task.meta,
+        **{key: value for key, value in task.meta.items() if key not in _OF_ANOTHER},
         "teacher": teacher,
         "samples": len(verdicts),
         "right": sum(verdict.right for verdict in verdicts),
@@ -45,12 +49,14 @@ def reference_task(assignment: Assignment, verdicts: Sequence[Verdict], chosen: 
 
 
 def rejection(assignment: Assignment, verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Why a task has no reference, sample by sample."""
-    prompt = assignment.task.prompt
+    """Why a task has no reference, sample by sample; `read_assignments` reads it as the task again."""
+    task = assignment.task
     return {
-        "id": assignment.id,
-        "prompt": prompt if isinstance(prompt, str) else [dict(message) for message in prompt],
+        "id": task.id,
+        "prompt": task.prompt if isinstance(task.prompt, str) else [dict(message) for message in task.prompt],
+        "tools": list(task.tools or assignment.tools),
         "answer": assignment.answer,
+        **({"meta": dict(task.meta)} if task.meta else {}),
         "reasons": dict(Counter(verdict.reason for verdict in verdicts).most_common()),
         "samples": [
             {

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from mentor.teach.arguments import read_arguments
 from mentor.teach.assignments import Assignment
 from mentor.teach.execution import Executor
 from mentor.teach.journal import Journal, request_hash
@@ -119,7 +120,7 @@ class Conversations:
                 outcomes = await self._executor.run(
                     session, [(call.name, call.arguments or "{}") for call in reply.tool_calls], offered=offered
                 )
-                results = [as_text(outcome).encode("utf-8", "replace").decode() for outcome in outcomes]
+                results = [as_text(outcome) for outcome in outcomes]
                 if self._journal is not None:
                     # What it was told then: a result that came out otherwise would make another request.
                     results = self._journal.results((assignment.id, number, turn + 1), before) or results
@@ -129,6 +130,20 @@ class Conversations:
                 ]
                 wire = [*wire, _sent_back(reply), *map(_result, sample.messages[-len(results) :])]
             return _ended(sample, "out of turns")
+
+    def begun(self, assignment: Assignment, number: int) -> bool:
+        """Whether the journal has a sample's first reply."""
+        if self._journal is None:
+            return False
+        request = Request(
+            assignment=assignment,
+            sample=number,
+            turn=0,
+            messages=opening(assignment, self._settings.system),
+            tools=self._executor.offered(assignment.tools).schemas,
+            max_tokens=self._settings.max_tokens,
+        )
+        return self._journal.reply((assignment.id, number, 0), request_hash(self._teacher.body(request))) is not None
 
     async def _ask(self, request: Request, before: str, results: list[str]) -> tuple[Reply, str]:
         """The reply and the request's hash: out of the journal, else from the teacher by way of the journal."""
@@ -167,7 +182,9 @@ def _counted(reply: Reply, size: int) -> Reply:
     if reply.tokens_in is not None and reply.tokens_out is not None:
         return reply
     written = len(reply.content) + len(reply.reasoning) + sum(len(call.arguments) + 20 for call in reply.tool_calls)
-    return replace(reply, tokens_in=size, tokens_out=-(-written // 2), estimated=True)
+    asked = size if reply.tokens_in is None else reply.tokens_in
+    told = -(-written // 2) if reply.tokens_out is None else reply.tokens_out
+    return replace(reply, tokens_in=asked, tokens_out=told, estimated=True)
 
 
 def _ended(sample: Sample, failure: str) -> Sample:
@@ -175,18 +192,10 @@ def _ended(sample: Sample, failure: str) -> Sample:
     return sample
 
 
-def _object(text: str) -> dict[str, Any] | None:
-    try:
-        found = orjson.loads(text or "{}")
-    except orjson.JSONDecodeError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def _assistant(reply: Reply) -> dict[str, Any]:
     """The message as references hold it: arguments as an object, or as the text that is none."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.content}
-    calls = [(call, _object(call.arguments)) for call in reply.tool_calls]
+    calls = [(call, read_arguments(call.arguments)) for call in reply.tool_calls]
     if calls:
         message["tool_calls"] = [
             _call(call, call.arguments if arguments is None else arguments) for call, arguments in calls
@@ -197,7 +206,8 @@ def _assistant(reply: Reply) -> dict[str, Any]:
 def _sent_back(reply: Reply) -> dict[str, Any]:
     """The message as the endpoint gets it back: arguments that are no object would make many servers refuse it."""
     calls = [
-        _call(call, "{}" if _object(call.arguments) is None else call.arguments or "{}") for call in reply.tool_calls
+        _call(call, (call.arguments or "{}") if read_arguments(call.arguments) is not None else "{}")
+        for call in reply.tool_calls
     ]
     return {"role": "assistant", "content": reply.content or None, "tool_calls": calls}
 

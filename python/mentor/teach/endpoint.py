@@ -8,6 +8,7 @@ import random
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import urlsplit
 
 import openai
 
@@ -17,10 +18,14 @@ from mentor.teach.teacher import Reply, ReplyError, Request
 
 __all__ = ["Endpoint"]
 
-_OWN = ("model", "messages", "tools", "stream", "n")
+_OWN = ("model", "messages", "tools", "stream", "n", "max_tokens", "max_completion_tokens")
 _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 _LONGEST_WAIT = 120.0  # seconds that the client waits at a server's wish
 _sent: ContextVar[list[int]] = ContextVar("sent")
+
+
+class _OlderServer(Exception):
+    """The server does not know the option that asks for the tokens of a stream."""
 
 
 class Endpoint:
@@ -64,9 +69,18 @@ class Endpoint:
             raise ConfigError("model: the teacher's name is wanted, as the endpoint knows it")
         if not timeout > 0 or retries < 0:
             raise ConfigError("timeout must be above 0 and retries not below")
-        for name in _OWN:
+        for name in (*_OWN, token_field):
             if name in (extra or {}):
                 raise ConfigError(f"extra: {name!r} is set by mentor itself")
+        try:
+            json.dumps(dict(extra or {}), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"extra: no JSON: {error}") from None
+        api_key = api_key.strip()  # files that hold a key end in a newline
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise ConfigError("api_key: it has characters that no header of HTTP takes; was it copied whole?")
+        if base_url is not None:
+            _check_address(base_url)
         self.name = model
         self.http_requests = 0
         self._usage = True
@@ -80,7 +94,7 @@ class Endpoint:
                 timeout=timeout,
                 http_client=openai.DefaultAsyncHttpxClient(event_hooks={"request": [self._count]}),
             )
-        except (openai.OpenAIError, ValueError, TypeError) as error:
+        except (openai.OpenAIError, ImportError, ValueError, TypeError) as error:  # a proxy may want a package
             raise ConfigError(f"base_url: {error}") from error
 
     def settings(self) -> dict[str, Any]:
@@ -113,6 +127,9 @@ class Endpoint:
                     # The client's own limits bound silence; this bounds a server that trickles.
                     longest = (max(left, 0) + 1) * (self._timeout + _LONGEST_WAIT)
                     return await asyncio.wait_for(self._once(body, max(left, 0)), longest)
+                except _OlderServer:
+                    tries[0] = before  # the request itself was not refused
+                    continue
                 except asyncio.TimeoutError:
                     raise ReplyError("timeout", f"no reply in {longest:.0f} s") from None
                 except Unusable as error:
@@ -130,12 +147,13 @@ class Endpoint:
         client = self._client.with_options(max_retries=retries)
         known = {name: body[name] for name in ("model", "messages", "tools") if name in body}
         rest = {name: value for name, value in body.items() if name not in known}
+        usage = self._usage  # as it was when this request was sent: others are under way
         try:
             if not self._stream:
                 raw = await client.chat.completions.with_raw_response.create(**known, extra_body=rest)
                 return read_completion(raw.http_response.content, raw.headers.get("content-type", ""))
             options: dict[str, Any] = {"stream": True}
-            if self._usage:
+            if usage:
                 options["stream_options"] = {"include_usage": True}
             stream: Any = await client.chat.completions.create(**known, **options, extra_body=rest)
             return await asyncio.wait_for(_collect(stream, rest[self._field]), self._timeout)
@@ -150,9 +168,9 @@ class Endpoint:
         except openai.InternalServerError as error:
             raise self._given_up("server error", error) from error
         except openai.APIStatusError as error:
-            if self._stream and self._usage and "stream_options" in _told(error):
+            if self._stream and usage and "stream_options" in _told(error):
                 self._usage = False  # an older server: tokens are estimated
-                raise Unusable("refused", _told(error)) from error
+                raise _OlderServer from error
             raise ReplyError("refused", _told(error)) from error
         except openai.APITimeoutError as error:
             raise self._given_up("timeout", error) from error
@@ -165,6 +183,16 @@ class Endpoint:
     async def _count(self, request: object) -> None:
         self.http_requests += 1
         _sent.get([0])[0] += 1
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and not any(map(str.isspace, url))
+    except ValueError:
+        fine = False
+    if not fine:
+        raise ConfigError(f"base_url: {url!r} is no address; one looks like http://127.0.0.1:8000/v1")
 
 
 async def _collect(stream: Any, max_tokens: int) -> Reply:
@@ -220,7 +248,7 @@ def parse_extra(text: str) -> dict[str, Any]:
     """
     try:
         found = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"extra-body: no JSON: {error}") from None
     if not isinstance(found, dict):
         raise ConfigError("extra-body: a JSON object is wanted, such as '{\"top_p\": 0.9}'")

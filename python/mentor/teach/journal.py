@@ -14,6 +14,7 @@ import orjson
 
 from mentor.data.jsonl import Unreadable, encode, parse_line
 from mentor.errors import DataError, InputError
+from mentor.teach.teacher import Reply
 
 __all__ = ["Journal", "request_hash"]
 
@@ -182,6 +183,7 @@ class Journal:
         if entry["type"] != "reply":
             raise ValueError(f"type: {entry['type']!r} is unknown")
         key = (str(entry["task"]), int(entry["sample"]), int(entry["turn"]))
+        Reply.from_dict(entry["reply"])  # one that cannot be read is damaged
         self._replies[key, str(entry["request"])] = dict(entry["reply"])
         if key[2] > 0:
             self._results[key, str(entry["before"])] = [str(text) for text in entry["results"]]

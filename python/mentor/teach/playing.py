@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
+from mentor.teach.arguments import kept_arguments
 from mentor.teach.assignments import Assignment
-from mentor.teach.conversation import Sample, Stopped, opening
+from mentor.teach.conversation import Sample, opening
 from mentor.teach.journal import Journal, request_hash
 from mentor.teach.settings import TeachSettings
 from mentor.teach.spending import Spending
@@ -33,33 +36,46 @@ class Playing:
         self._teacher, self._tools, self._settings = teacher, tools, settings
         self._spending, self._journal = spending, journal
         self.asked = self.replayed = 0
+        self.limited = False  # whether something was not asked because of a limit
 
-    async def hold(self, part: Sequence[Assignment], first: int, number: int) -> list[Sample]:
-        """Take one sample of each task of a batch; the batch is played again unless all of it is in the journal.
+    async def hold(
+        self, part: Sequence[Assignment], first: int, number: int, *, known: bool = False
+    ) -> dict[int, Sample]:
+        """Take one sample of each task of a batch, out of the journal or played, as far as more may be asked.
+
+        Args:
+            part: The tasks.
+            first: The place of the first of them.
+            number: The number of the sample.
+            known: Take only those of the journal.
+
+        Returns:
+            The samples by the tasks' places.
 
         Raises:
-            Stopped: No more may be asked.
             InputError: A task cannot be played.
             ModelError: The model cannot be used.
         """
         requests = [self._request(assignment, number) for assignment in part]
         names = [request_hash(self._teacher.body(request)) for request in requests]
         keys = [(assignment.id, number, 0) for assignment in part]
-        known = [self._journal.reply(*pair) if self._journal else None for pair in zip(keys, names, strict=True)]
-        if all(row is not None for row in known):
-            self.replayed += len(part)
-            return [_sample(number, Reply.from_dict(row)) for row in known if row is not None]
-        if not all([await self._spending.admit(0.0) for _ in part]):
-            raise Stopped
-        self.asked += len(part)
-        replies = await asyncio.to_thread(
-            self._teacher.play, requests, first=first, tools=self._tools, settings=self._settings
-        )
-        for key, name, reply in zip(keys, names, replies, strict=True):
-            if self._journal is not None:
-                await self._journal.append(key, name, reply.to_dict())
-            await self._spending.settle(0.0, reply)
-        return [_sample(number, reply) for reply in replies]
+        rows = [self._journal.reply(*pair) if self._journal else None for pair in zip(keys, names, strict=True)]
+        found = {first + at: _sample(number, Reply.from_dict(row)) for at, row in enumerate(rows) if row is not None}
+        self.replayed += len(found)
+        for low, high in () if known else _gaps(rows):
+            if not all([await self._spending.admit(0.0) for _ in range(low, high)]):
+                self.limited = True
+                break
+            self.asked += high - low
+            replies = await asyncio.to_thread(
+                self._teacher.play, requests[low:high], first=first + low, tools=self._tools, settings=self._settings
+            )
+            for at, reply in enumerate(map(_kept, replies), start=low):
+                if self._journal is not None:
+                    await self._journal.append(keys[at], names[at], reply.to_dict())
+                await self._spending.settle(0.0, reply)
+                found[first + at] = _sample(number, reply)
+        return dict(sorted(found.items()))
 
     def _request(self, assignment: Assignment, number: int) -> Request:
         return Request(
@@ -70,6 +86,29 @@ class Playing:
             tools=self._tools.only(*assignment.tools).schemas,
             max_tokens=self._settings.max_tokens,
         )
+
+
+def _kept(reply: Reply) -> Reply:
+    """The reply as a file takes it: a model's arguments may be any that its parser reads."""
+    return replace(reply, rollout=tuple(map(_message, reply.rollout)))
+
+
+def _message(message: dict[str, Any]) -> dict[str, Any]:
+    if not message.get("tool_calls"):
+        return message
+    calls = [
+        {**call, "function": {**call["function"], "arguments": kept_arguments(call["function"].get("arguments", {}))}}
+        for call in message["tool_calls"]
+    ]
+    return {**message, "tool_calls": calls}
+
+
+def _gaps(rows: Sequence[object | None]) -> list[tuple[int, int]]:
+    """Where rows are missing: from, up to; what lies side by side is one."""
+    missing = [at for at, row in enumerate(rows) if row is None]
+    lows = [at for at in missing if at - 1 not in missing]
+    highs = [at + 1 for at in missing if at + 1 not in missing]
+    return list(zip(lows, highs, strict=True))
 
 
 def _sample(number: int, reply: Reply) -> Sample:

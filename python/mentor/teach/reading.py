@@ -125,6 +125,10 @@ class Collected:
 def _choice(found: Any) -> dict[str, Any]:
     choices = found.get("choices") if isinstance(found, dict) else None
     if not (isinstance(choices, list) and choices and isinstance(choices[0], dict)):
+        error = found.get("error") if isinstance(found, dict) else None
+        said = _text(error.get("message") if isinstance(error, dict) else error)
+        if said:  # some gateways say 200 and mean an error
+            raise Unusable("server error", " ".join(said.split())[:300])
         raise Unusable("no chat completion", "the reply has no choices")
     return choices[0]
 

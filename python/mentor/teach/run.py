@@ -30,7 +30,7 @@ from mentor.teach.teacher import Player, Reply, Teacher
 from mentor.teach.verify import Verdict, verify
 from mentor.tools import ToolSet
 
-__all__ = ["ateach", "check_output", "teach"]
+__all__ = ["ateach", "check_output", "check_work", "files_of", "teach"]
 
 
 def teach(
@@ -113,12 +113,12 @@ async def ateach(
     """`teach` for who has an event loop. Setting ``stop`` does what Ctrl-C does there; cancelling gives up at once."""
     settings = settings or TeachSettings()
     output = check_output(output)
-    _check(assignments, settings)
+    check_work(assignments, settings)
     journal = None
     try:
         if teacher.paid:
             made = {**teacher.settings(), **settings.asked(), "tools": _fingerprint(tools)}
-            journal = Journal(f"{output}.journal.jsonl", made, ask_again=ask_again)
+            journal = Journal(files_of(output)[2], made, ask_again=ask_again)
         run = _Run(list(assignments), teacher, tools, output, settings, journal, watch, stop or threading.Event())
         return await run.run()
     finally:
@@ -191,31 +191,30 @@ class _Run:
     async def _play(self, source: Playing) -> None:
         """Batches of tasks, the first sample of each, the second, ..."""
         size = self.settings.concurrency
+        for low in range(0, len(self.assignments), size):
+            for number in range(self.settings.samples):
+                await self._part(source, low, number, size)
+
+    async def _part(self, source: Playing, low: int, number: int, size: int) -> None:
         try:
-            for low in range(0, len(self.assignments), size):
-                for number in range(self.settings.samples):
-                    if self._stopping():
-                        return
-                    part = self.assignments[low : low + size]
-                    for at, sample in enumerate(await source.hold(part, low, number), start=low):
-                        await self._add(at, sample)
-        except Stopped:
-            self.limit = True
+            over = self._stopping() or self.limit  # then only what was played before is taken in, as below
+            for at, sample in (await source.hold(self.assignments[low : low + size], low, number, known=over)).items():
+                await self._add(at, sample)
+            self.limit = source.limited
         except Exception as error:  # noqa: BLE001 - as below
-            self.error = error
+            self.error = self.error or error
 
     async def _work(self, source: Conversations, pairs: Iterator[tuple[int, int]]) -> None:
         for at, number in pairs:
-            if self._stopping() or self.limit:
-                return
+            # After a stop only what was paid for before is taken in: a run must not leave less than the one before it.
+            if (self._stopping() or self.limit) and not source.begun(self.assignments[at], number):
+                continue
             try:
                 await self._add(at, await source.hold(self.assignments[at], number))
             except Stopped:
-                self.limit = not self.stop.is_set() and self.error is None
-                return
+                self.limit |= not self._stopping()
             except Exception as error:  # noqa: BLE001 - whatever it is ends the run, after the others have come back
                 self.error = self.error or error
-                return
 
     async def _add(self, at: int, sample: Sample) -> None:
         """Take a sample in; judge its task with the last one; end the run where nothing works any more."""
@@ -266,7 +265,7 @@ class _Run:
             else:
                 undecided += 1
         write_tasks(self.output, kept)
-        refused = Path(f"{self.output}.rejected.jsonl")
+        refused = files_of(self.output)[1]
         if rejected:
             write_jsonl(refused, rejected)
         else:
@@ -301,7 +300,17 @@ def check_output(output: str | Path) -> Path:
     return output
 
 
-def _check(assignments: Sequence[Assignment], settings: TeachSettings) -> None:
+def files_of(output: Path) -> tuple[Path, Path, Path]:
+    """All that a run writes: references, rejected tasks, the journal."""
+    return output, Path(f"{output}.rejected.jsonl"), Path(f"{output}.journal.jsonl")
+
+
+def check_work(assignments: Sequence[Assignment], settings: TeachSettings) -> None:
+    """Tasks that can be taught so.
+
+    Raises:
+        InputError: There is none, or one has no known answer where that is asked for.
+    """
     if not assignments:
         raise InputError("assignments: there is no task")
     for assignment in assignments:

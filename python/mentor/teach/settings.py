@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -71,7 +72,7 @@ class TeachSettings:
             raise ConfigError(f"accept: known, majority or any is wanted, found {self.accept!r}")
         for name in ("temperature", "price_in", "price_out", "max_cost", "max_requests"):
             value = getattr(self, name)
-            if value is not None and not value >= 0:
+            if value is not None and not 0 <= value < math.inf:
                 raise ConfigError(f"{name}: a number from 0 on is wanted, found {value!r}")
         if (self.price_in is None) != (self.price_out is None):
             raise ConfigError("price_in, price_out: give both or none; one may be 0")

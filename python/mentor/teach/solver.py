@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from mentor.teach.teacher import Reply, Request, WrittenCall
+from mentor.teach.teacher import Reply, ReplyError, Request, WrittenCall
 
 __all__ = ["Solver"]
 
@@ -30,6 +30,8 @@ class Solver:
 
     async def reply(self, request: Request) -> Reply:
         """The next call, or the answer."""
+        if request.assignment.answer is None:
+            raise ReplyError("no reference", "the solver replies with a task's own reference, and this task has none")
         reference = request.assignment.task.reference
         calls = reference["tool_calls"]
         if request.turn < len(calls):

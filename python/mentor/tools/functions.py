@@ -26,8 +26,11 @@ def check_results(results: str) -> bool:
 def as_text(outcome: Outcome) -> str:
     """The text that a model reads of an outcome."""
     if outcome.fault is not None:
-        return f"error: {outcome.fault.message}"
-    return outcome.value if isinstance(outcome.value, str) else json.dumps(outcome.value)
+        text = f"error: {outcome.fault.message}"
+    else:
+        text = outcome.value if isinstance(outcome.value, str) else json.dumps(outcome.value)
+    # Half surrogate pairs, which a tool may give and no file, request or tokenizer takes, become question marks.
+    return text.encode("utf-8", "replace").decode()
 
 
 def as_function(tool: Tool, call: Callable[[dict[str, Any]], Outcome], *, text: bool) -> Callable[..., Any]:
