@@ -208,6 +208,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.say(self.server.endpoint.play(body), body)
 
+    def fault_whole(self, body: Body) -> None:
+        """A server that does not stream, whatever it is asked for."""
+        self.send(200, json.dumps(self.server.endpoint.play(body)).encode(), "application/json; charset=utf-8")
+
     def fault_gateway(self, body: Body) -> None:
         self.send(200, b'{"error": {"message": "Provider returned error:\\noverloaded", "code": 502}}')
 

@@ -120,6 +120,13 @@ def test_bad_options(file: Path, args: list[str], message: str) -> None:
     assert message in done.stderr
 
 
+def test_the_rollouts_are_not_written_over(file: Path) -> None:
+    file.write_bytes(orjson.dumps(GOOD))
+    done = mentor("score", file, "-o", file.parent / "." / file.name)
+    assert (done.returncode, "this file is read; give the output another name" in done.stderr) == (2, True)
+    assert file.read_bytes() == orjson.dumps(GOOD)
+
+
 @pytest.mark.parametrize("reward", REWARDS)
 def test_each_reward_and_format_reaches_the_scores(file: Path, reward: str) -> None:
     file.write_bytes(GOLDEN.read_bytes())

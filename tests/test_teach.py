@@ -647,9 +647,16 @@ def test_an_older_server_asked_by_many_at_once(tools: ToolSet, tasks: list[Task]
     assert report.estimated == report.progress.asked
 
 
-def test_an_error_that_comes_as_a_success_says_what_it_is(tools: ToolSet, tmp_path: Path) -> None:
+def test_a_server_that_does_not_stream_is_read_all_the_same(tools: ToolSet, tasks: list[Task], tmp_path: Path) -> None:
+    with serving(solver(tasks), fail=lambda number: "whole") as endpoint:
+        report = run(endpoint, tools, tmp_path / "o.jsonl", tasks, stream=True, retries=0)
+    assert (len(report.tasks), reasons(report), report.estimated) == (8, {}, 0)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_error_that_comes_as_a_success_says_what_it_is(tools: ToolSet, tmp_path: Path, stream: bool) -> None:
     with serving(script(), fail=lambda number: "gateway") as endpoint:
-        report = run(endpoint, tools, tmp_path / "o.jsonl", retries=0)
+        report = run(endpoint, tools, tmp_path / "o.jsonl", retries=0, stream=stream)
     assert reasons(report) == {"server error": 1}
     (row,) = (tmp_path / "o.jsonl.rejected.jsonl").read_text().splitlines()
     assert json.loads(row)["samples"][0]["detail"] == "Provider returned error: overloaded (tried once)"

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from mentor.cli.failing import keep_inputs
 from mentor.cli.options import on_error_option
 from mentor.score import REWARDS
 from mentor.score.batch import JUDGES
@@ -82,6 +83,7 @@ def score(
 
     if output is not None:
         known_ending(output)
+        keep_inputs(output, [file])
     console = Console(stderr=True)
     names = None if tools is None else [name.strip() for name in tools.split(",") if name.strip()]
     options = {"reward": reward, "format": format_, "judge": judge, "budget_ms": budget_ms, "threads": threads}

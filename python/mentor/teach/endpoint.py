@@ -200,6 +200,8 @@ async def _collect(stream: Any, max_tokens: int) -> Reply:
     collected = Collected(most=64 * max_tokens + 100_000)
     try:
         kind = stream.response.headers.get("content-type", "")
+        if "json" in kind:  # a server that does not stream, or an error: either way what was paid for is read
+            return read_completion(await stream.response.aread(), kind)
         if not kind.startswith("text/event-stream"):
             raise Unusable("no chat completion", f"a stream was asked for, {kind or 'something without a type'} came")
         async for chunk in stream:
