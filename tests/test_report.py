@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from comparisons import write_run
+from mentor.compare import compare_runs, read_runs
 from mentor.errors import DataError, InputError
 from mentor.report import write_report
 from mentor.report.choose import choose
@@ -23,6 +25,7 @@ from mentor.report.curves import Series, draw_phases
 from mentor.report.judged import judge_rows, reward_of, weights
 from mentor.report.numbers import cell, paired_interval, wilson
 from mentor.report.rollouts import Shared, view
+from mentor.report.run import read_run
 from mentor.report.text import clean
 from mentor.report.timing import step_time
 
@@ -337,6 +340,15 @@ def test_an_interrupted_run_gets_a_report_that_says_what_is_missing(tmp_path: Pa
     assert "128 11.0 % 7 % to 18 % \N{EN DASH} \N{EN DASH}" in text
 
 
+def test_a_run_that_was_stopped_amid_its_last_evaluation_is_not_finished(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    rows = [row for row in evaluations(after=True) if (row["stage"], row["split"]) != ("after", "operands")]
+    write_lines(folder / "eval.jsonl", rows)
+    text = " ".join(page(folder).text.split())
+    assert "State step 60" in text
+    assert "The evaluation after training has 2 of 3 splits: was the run interrupted, or is it still going?" in text
+
+
 def test_each_file_may_be_missing_or_damaged(tmp_path: Path) -> None:
     names = ["config.yaml", "metrics.jsonl", "eval.jsonl", "completions.jsonl"]
     for name in names:
@@ -433,7 +445,7 @@ def test_runs_of_a_comparison_share_a_page(tmp_path: Path) -> None:
     text = " ".join(found.text.split())
     assert "Run State Duration method seed beta mentor-0 finished 0:00:14 mentor 0 0.0" in text
     assert re.findall(r"<td class=\"setting\"><mark>(.*?)</mark>", found.html) == ["0.02"]
-    assert "Method Runs in_domain depth operands before training 4 11.0 %" in text
+    assert "Method Runs in_domain depth operands before training 2 11.0 %" in text
     assert re.search(r"mentor 2 86.0 % 8\d % to 9\d % .* sparse 2 86.0 %", text)
     assert "mentor (mean of 2)" in text
     assert [run["label"] for run in found.data["runs"]] == ["mentor-0", "mentor-1", "sparse-0", "sparse-1"]
@@ -473,6 +485,7 @@ def test_a_method_without_training_counts_with_its_only_evaluation(tmp_path: Pat
     (base / "metrics.jsonl").write_text("")
     text = " ".join(Page(write_report(root)).text.split())
     assert "base 1 11.0 %" in text
+    assert "before training 2" not in text  # the same policies once more
     assert "No evaluation after" not in text
 
 
@@ -635,6 +648,24 @@ def test_one_run_has_wilsons_interval_and_several_a_bootstrap_over_runs() -> Non
     assert cell([{}, {"accuracy": "x"}]).values == ()
 
 
+def test_intervals_of_several_runs_are_those_of_a_comparison(tmp_path: Path) -> None:
+    accuracy = [0.1, 0.2, 0.9, 0.9, 0.8]
+    folders = [
+        write_run(
+            tmp_path / f"mentor-{seed}", method="mentor", seed=seed, accuracy=value, config={"base_seed": seed // 2}
+        )
+        for seed, value in enumerate(accuracy)
+    ]
+    runs = [read_run(folder) for folder in folders]
+    compared = compare_runs(read_runs(folders)[0])
+    for split in ("in_domain", "depth"):
+        found = cell([run.result(split) for run in runs], [run.base for run in runs])
+        wanted = compared.cell("mentor", split)
+        assert wanted is not None
+        interval = wanted.measures["accuracy"]
+        assert (found.mean, *found.ci) == pytest.approx((interval.value, interval.low, interval.high))
+
+
 def test_step_time_is_split_into_what_was_measured_and_the_rest() -> None:
     rows = [
         {"phase": "grpo", "step_time": 4.0, "timing": {"generate_s": 1.0, "update_s": 2.0}},
@@ -665,6 +696,17 @@ def test_a_page_has_the_evaluations_first_and_training_spread_over_the_steps(tmp
     assert max(after - before for before, after in zip(sorted(set(steps)), sorted(set(steps))[1:], strict=False)) <= 26
     assert f"{408 - len(kept)} of 408 rollouts are not in this page" in found.text
     assert Page(write_report(folder, max_mb=0)).data["rollouts"] == []
+
+
+def test_a_rollout_too_long_for_the_page_hides_no_other(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    row = rollout("eval_after", 9, good=False)
+    row["completion"].append({"role": "assistant", "content": "on and on " * 20_000})
+    with (folder / "completions.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+    found = Page(write_report(folder, max_mb=0.15))
+    assert len(found.data["rollouts"]) == 24
+    assert "1 of 25 rollouts are not in this page" in found.text
 
 
 def test_names_of_rollouts_do_not_change_when_a_file_grows() -> None:

@@ -196,6 +196,39 @@ def test_a_link_survives_reload_and_wins_over_filters(driver: Any, single: Path)
     assert console(driver) == []
 
 
+def test_the_address_names_what_a_filter_opened(page: Any) -> None:
+    """Else a click on the rollout that the address still named would do nothing."""
+    rows = js(page, "return [...document.querySelectorAll('.row')].map((one) => one.getAttribute('href'))")
+    js(page, "document.querySelectorAll('.row')[2].click()")
+    until(lambda: js(page, "return location.hash") == rows[2])
+    choose(page, "phase", "eval_after")
+    first = until(lambda: js(page, "return document.querySelector('.row').getAttribute('href')"))
+    until(lambda: js(page, "return location.hash") == first)
+    choose(page, "phase", "")
+    js(
+        page,
+        "[...document.querySelectorAll('.row')].find((one) => one.getAttribute('href') === arguments[0]).click()",
+        rows[2],
+    )
+    until(lambda: selected(page) == "task-eval_before-2")
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_no_label_of_a_curve_is_cut(driver: Any, tmp_path: Path, width: int) -> None:
+    set_view(driver, width=width)
+    open_page(driver, write_report(make_run(tmp_path / "run", rows=1000)))
+    cut = js(
+        driver,
+        """return [...document.querySelectorAll(".phase[open] figure text")].filter((text) => {
+        const svg = text.closest("svg");
+        const frame = getComputedStyle(svg).overflow === "visible" ? svg.closest("figure") : svg;
+        const [inner, outer] = [text.getBoundingClientRect(), frame.getBoundingClientRect()];
+        return inner.right > outer.right || inner.left < outer.left;
+        }).map((text) => text.textContent)""",
+    )
+    assert cut == []
+
+
 def test_values_follow_the_pointer(page: Any) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.by import By

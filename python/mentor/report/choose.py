@@ -56,9 +56,9 @@ def choose(
     order = [*reversed(evaluations), *(at for group in _spread(len(groups)) for at in groups[group])]
     wanted: set[int] = set()
     for at in order:
+        if sizes[at] > max_bytes:  # one that is too long hides no other
+            continue
         max_bytes -= sizes[at]
-        if max_bytes < 0:
-            break
         wanted.add(at)
     seen: Counter[str] = Counter()
     kept = []

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from mentor.errors import ConfigError
+from mentor.evaluate.statistics import mean_interval
 from mentor.report.run import Run, number
 
 __all__ = [
@@ -220,25 +222,41 @@ def _all(run: Run) -> list[dict[str, Any]]:
     return list(run.evaluations.values())
 
 
-def cell(rows: Sequence[Mapping[str, Any]], key: str = "accuracy") -> Cell:
+def cell(rows: Sequence[Mapping[str, Any]], bases: Sequence[str] | None = None) -> Cell:
     """What some runs came to on one split.
 
-    One run: Wilson's interval over its tasks. More: a bootstrap over the runs and, within each, over its tasks, seeded,
-    so that a page does not change from one report to the next.
+    One run: Wilson's interval over its tasks. More: where the rows say which tasks were right, the interval that
+    ``mentor compare`` gives; else a bootstrap over the runs and, within each, over as many tasks. Both are seeded, so
+    that a page does not change from one report to the next.
+
+    Args:
+        rows: one evaluation per run.
+        bases: the base model of each run.
+
+    Raises:
+        ConfigError: scipy is not installed.
 
     Example:
         >>> found = cell([{"accuracy": 1.0, "tasks": 50}, {"accuracy": 0.0, "tasks": 50}])
         >>> found.mean, found.ci
         (0.5, (0.0, 1.0))
     """
-    pairs = [(number(row.get(key)), _count(row)) for row in rows]
-    pairs = [(value, count) for value, count in pairs if 0 <= value <= 1]
+    kept = [at for at, row in enumerate(rows) if 0 <= number(row.get("accuracy")) <= 1]
+    rows = [rows[at] for at in kept]
+    pairs = [(number(row.get("accuracy")), _count(row)) for row in rows]
     values = tuple(value for value, _ in pairs)
     if not pairs:
         return Cell(math.nan, (math.nan, math.nan), ())
     if len(pairs) == 1:
         return Cell(values[0], wilson(*pairs[0]), values)
     rates, counts = np.array(values), np.array([count for _, count in pairs])
+    if all(tasks := [_correct(row) for row in rows]):
+        groups = None if bases is None else [bases[at] for at in kept]
+        try:
+            found = mean_interval(values, tasks=tasks, groups=groups)
+        except ModuleNotFoundError as error:
+            raise ConfigError(f"mentor report needs {error.name}: pip install 'mentor-rs[train]'") from None
+        return Cell(found.value, (found.low, found.high), values)
     draw = np.random.default_rng(0)
     picks = draw.integers(len(pairs), size=(_RESAMPLES, len(pairs)))
     trials = np.maximum(counts[picks], 1)

@@ -60,8 +60,24 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the last evaluation is there; ``base`` has but one."""
-        return any(stage == "after" or self.method == "base" for _, stage in self.evaluations)
+        """Whether the last evaluation is there with all its splits; ``base`` has but one."""
+        before, after = self.evaluated("before"), self.evaluated("after")
+        return bool(after) and after >= before if self.method != "base" else bool(before or after)
+
+    @property
+    def start(self) -> tuple[str, ...]:
+        """What the policy before training hangs on: runs that agree in it have the same evaluation before training."""
+        return tuple(str(self.config.get(key)) for key in ("suite", "preset", "model", "base_seed", "seed"))
+
+    @property
+    def base(self) -> str:
+        """Name of the base model: runs with the same one started from the same weights."""
+        keys = ("model", "base_seed", "seed")
+        return next((str(self.config[key]) for key in keys if self.config.get(key) is not None), "")
+
+    def evaluated(self, stage: str) -> set[str]:
+        """The splits that were evaluated at a stage."""
+        return {split for split, found in self.evaluations if found == stage}
 
     def result(self, split: str) -> Mapping[str, Any]:
         """The row that says what the run came to on a split: after training, for ``base`` the only one."""
@@ -149,10 +165,19 @@ def read_run(folder: Path, *, max_bytes: int = 12_000_000) -> Run:
             "--max-mb changes that."
         )
     if (folder / "eval.jsonl").is_file():
-        for stage in _STAGES:
-            if run.method != "base" and not any(found == stage for _, found in run.evaluations):
-                run.notes.append(f"No evaluation {stage} training: was the run interrupted, or is it still going?")
+        run.notes += _unfinished(run)
     return run
+
+
+def _unfinished(run: Run) -> list[str]:
+    before, after = run.evaluated("before"), run.evaluated("after")
+    found = [
+        f"No evaluation {stage} training" for stage, splits in zip(_STAGES, (before, after), strict=True) if not splits
+    ]
+    if after and not after >= before:
+        found.append(f"The evaluation after training has {len(before & after)} of {len(before)} splits")
+    asked = "was the run interrupted, or is it still going?"
+    return [f"{text}: {asked}" for text in found if run.method != "base"]
 
 
 def _config(path: Path, notes: list[str]) -> Mapping[str, Any]:

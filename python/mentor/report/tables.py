@@ -90,7 +90,9 @@ def group_runs(runs: Sequence[Run]) -> list[Group]:
 
 
 def method_rows(groups: Sequence[Group], splits: Sequence[str]) -> list[tuple[str, int | None, int, list[Cell]]]:
-    """(name, colour, runs, a cell per split): each group after training, and all runs before it.
+    """(name, colour, runs, a cell per split): each group after training, and the policies before it.
+
+    Runs with one start share their evaluation before training: it counts once. Where ``base`` was run, that says it.
 
     Example:
         ::
@@ -99,12 +101,18 @@ def method_rows(groups: Sequence[Group], splits: Sequence[str]) -> list[tuple[st
                 print(name, runs, [cell.mean for cell in cells])
     """
     runs = [run for group in groups for run in group.runs]
-    before = [cell([run.evaluations.get((split, "before"), {}) for run in runs]) for split in splits]
+    starts = {run.start: run for run in reversed(runs) if run.evaluated("before")}
+    first = [] if any(run.method == "base" for run in runs) else list(starts.values())
+    before = [
+        cell([run.evaluations.get((split, "before"), {}) for run in first], [run.base for run in first])
+        for split in splits
+    ]
     rows: list[tuple[str, int | None, int, list[Cell]]] = []
     if any(one.values for one in before):
         rows.append(("before training", None, max(len(one.values) for one in before), before))
     for group in groups:
-        cells = [cell([run.result(split) for run in group.runs]) for split in splits]
+        bases = [run.base for run in group.runs]
+        cells = [cell([run.result(split) for run in group.runs], bases) for split in splits]
         rows.append((group.name, group.colour, len(group.runs), cells))
     return rows
 

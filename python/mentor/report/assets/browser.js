@@ -153,7 +153,7 @@ const startBrowser = (root) => {
     count.textContent = `${number(shown.length)} of ${number(all.length)} rollouts` + (shown.length ? `, ${number(right)} right` : "");
     list.show(shown);
     if (chosen && shown.includes(chosen)) list.choose(chosen);
-    else choose(shown[0] ?? null);
+    else choose(shown[0] ?? null, { remember: shown.length > 0 && location.hash.startsWith("#r-") });
   };
 
   // A link names a rollout; filters that would hide it give way.
