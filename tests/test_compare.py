@@ -179,6 +179,31 @@ def test_runs_of_one_method_with_other_settings_are_told_apart(tmp_path: Path) -
     assert {run.label for run in runs} == {"mentor scale_rewards=none", "mentor scale_rewards=group"}
 
 
+def test_settings_in_which_runs_differ_are_told(tmp_path: Path) -> None:
+    """Runs that were made otherwise may have been trained on other tasks; a table must not hide that."""
+    for seed in (0, 1):
+        for method, suite in (("sparse", "hints:leak=0"), ("mentor", "hints")):
+            config = {"suite": suite, "save_steps": seed, "base_seed": seed}
+            write_run(tmp_path / f"{method}-{seed}", method=method, seed=seed, accuracy=0.5, config=config)
+    found = compare_runs(read_runs(sorted(tmp_path.iterdir()))[0])
+    told = [note for note in found.notes if note.startswith("Besides")]
+    assert told == ["Besides the method, runs differ in suite: hints (mentor); hints:leak=0 (sparse)."]
+
+
+def test_damaged_settings_and_steps_are_errors_or_gaps(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "a", method="mentor", seed=0, accuracy=0.5, stages=("before",))
+    with (run / "metrics.jsonl").open("a") as file:
+        file.write('{"phase": "grpo", "step": "x"}\n')
+    assert [gap.reason for gap in read_runs([run])[1]] == ["stopped at step 12 of 12"]
+    write_run(tmp_path / "b", method="mentor", seed=1, accuracy=0.5, config={"model": {"name": "m"}, "base_seed": [1]})
+    assert read_run(tmp_path / "b").base == "{'name': 'm'}"
+    for seed in ('"abc"', ".inf", "[1]"):
+        (run / "config.yaml").write_text(f"method: mentor\nseed: {seed}\n")
+        code, output = invoke(run)
+        assert (code, output.count("\n")) == (2, 1), output
+        assert "config.yaml: seed is" in output
+
+
 def test_without_tasks_and_with_damaged_lines(tmp_path: Path) -> None:
     for seed in (0, 1, 2):
         for method in ("sparse", "mentor"):
@@ -210,6 +235,7 @@ def test_an_interrupted_evaluation_is_no_result(tmp_path: Path) -> None:
     rows = (folder / "eval.jsonl").read_text().splitlines(keepends=True)
     (folder / "eval.jsonl").write_text("".join(rows[:-1]))
     assert not read_run(folder).finished
+    assert read_runs([folder])[1][0].reason == "the last evaluation has 3 of 4 splits"
 
 
 def test_errors_are_one_line_and_say_what_to_do(tmp_path: Path, comparison: Path) -> None:
@@ -238,6 +264,8 @@ def test_errors_are_one_line_and_say_what_to_do(tmp_path: Path, comparison: Path
         (["-m", "sparse", "--set", "max_steps=many", "-o", tmp_path / "o"], "must be a whole number"),
         (["-m", "sparse", "--set", "seed=1", "-o", tmp_path / "o"], "sets seed of its runs itself"),
         ([comparison, "-m", "sparse"], "leave out --methods"),
+        ([comparison, "--only-report", "--focus", "mentr"], "--focus: no run is of 'mentr'; there are mentor, sft"),
+        ([comparison, "--only-report", "--against", "sparse,stict"], "--against: no run is of 'stict'"),
     ]
     for words, wanted in cases:
         code, output = invoke(*words)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from mentor.compare import Comparison, Outcome, Plan
+    from mentor.compare.runs import Missing, RunRecord
 
 __all__ = ["compare"]
 
@@ -110,6 +111,7 @@ def compare(
         else:
             raise ConfigError("nothing to read: name the folder of a comparison, or folders of runs")
         _tell_failures(outcome, console)
+        _check_names(runs, missing, focus=focus, against=against)
         command = found.command(output) if found is not None and output is not None else None
         comparison = compare_runs(runs, missing=missing, threshold=solved, focus=_names(focus), against=_names(against))
         _report(comparison, output, command=command, figures=figures)
@@ -207,6 +209,16 @@ def _settings(given: tuple[str, ...]) -> tuple[dict[str, Any], list[tuple[str, s
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _check_names(runs: list[RunRecord], missing: list[Missing], **given: str) -> None:
+    """Refuse names of methods that were typed and that no run has: the tests would be others than those asked for."""
+    context, known = click.get_current_context(), {run.label for run in runs} | {gap.label for gap in missing}
+    for option, names in given.items():
+        if context.get_parameter_source(option) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        if unknown := [name for name in _names(names) if name not in known]:
+            raise ConfigError(f"--{option}: no run is of {unknown[0]!r}; there are {', '.join(sorted(known))}")
 
 
 def _folder(said: dict[str, Any]) -> Path | None:

@@ -15,11 +15,11 @@ from mentor.config import METHODS, TrainConfig, parse_config
 from mentor.config.schema import known
 from mentor.errors import ConfigError
 
-__all__ = ["PLAN_FILE", "Arm", "Plan", "parse_seeds", "read_plan"]
+__all__ = ["NOT_SETTINGS", "PLAN_FILE", "Arm", "Plan", "parse_seeds", "read_plan"]
 
 PLAN_FILE = "comparison.yaml"
 
-_NOT_SETTINGS = ("versions", "output_dir", "threads", "report_to", "keep_checkpoints", "save_steps", "cache")
+NOT_SETTINGS = ("versions", "output_dir", "threads", "report_to", "keep_checkpoints", "save_steps", "cache")
 """What a run's results do not hang on; the rest must agree before a folder is taken for the arm of a plan."""
 
 _OWN = ("methods", "variants", "seeds", "output", "jobs", "threads")
@@ -69,7 +69,7 @@ class Arm:
     def differing(self, saved: Mapping[str, Any]) -> list[str]:
         """Name the settings in which a run folder's ``config.yaml`` differs from this arm, as ``key: there, here``."""
         wanted = self.config().to_dict()
-        keys = [key for key in wanted if key in saved and key not in _NOT_SETTINGS]
+        keys = [key for key in wanted if key in saved and key not in NOT_SETTINGS]
         return [
             f"{key}: {saved[key]} there, {wanted[key]} now" for key in keys if _plain(saved[key]) != _plain(wanted[key])
         ]

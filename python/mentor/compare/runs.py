@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mentor.compare.plan import PLAN_FILE, Plan, read_plan
+from mentor.compare.plan import NOT_SETTINGS, PLAN_FILE, Plan, read_plan
 from mentor.data import BadLine, read_jsonl
 from mentor.errors import ConfigError, DataError
 
-__all__ = ["RUNS", "Missing", "RunRecord", "read_comparison", "read_run", "read_runs"]
+__all__ = ["RUNS", "Missing", "RunRecord", "differing_settings", "read_comparison", "read_run", "read_runs"]
 
 RUNS = "runs"
 """Folder of the runs in a comparison's folder."""
 
-_LABEL_LESS = ("seed", "base_seed", "output_dir", "threads", "versions", "report_to", "method", "keep_checkpoints")
+_LABEL_LESS = ("seed", "base_seed", "method", *NOT_SETTINGS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,17 +77,19 @@ def read_run(folder: Path, *, label: str | None = None) -> RunRecord:
     for row in _rows(folder / "eval.jsonl", notes):
         if isinstance(row.get("split"), str) and row.get("stage") in stages:
             stages[row["stage"]][row["split"]] = row
-    method, seed = str(config.get("method")), int(config.get("seed") or 0)
+    method, seed = str(config["method"]), config.get("seed") or 0
+    if not isinstance(seed, int):
+        raise ConfigError(f"{folder / 'config.yaml'}: seed is {seed!r}, must be a whole number")
+    base = next(value for value in (config.get("model") or None, config.get("base_seed"), seed) if value is not None)
     before, after = stages["before"], stages["after"]
     finished = bool(after) and set(after) >= set(before)
     curve = [row for row in _rows(folder / "metrics.jsonl", notes) if row.get("phase") in ("grpo", "sft")]
-    base = config.get("base_seed")
     return RunRecord(
         folder=folder,
         label=label or method,
         method=method,
         seed=seed,
-        base=config.get("model") or (seed if base is None else base),
+        base=base if isinstance(base, int) else str(base),
         config=config,
         before=before,
         after=after,
@@ -152,15 +154,37 @@ def read_comparison(output: Path) -> tuple[Plan | None, list[RunRecord], list[Mi
     return plan, finished, missing + unfinished
 
 
+def differing_settings(records: Sequence[RunRecord]) -> dict[str, dict[str, list[str]]]:
+    """Settings beside method and seed in which runs differ: key -> value -> labels of the runs that have it.
+
+    Example:
+        ::
+
+            {"suite": {"hints": ["mentor"], "arithmetic": ["sparse"]}}
+    """
+    found: dict[str, dict[str, list[str]]] = {}
+    for key in dict.fromkeys(key for record in records for key in record.config):
+        values: dict[str, list[str]] = {}
+        for record in records:
+            labels = values.setdefault(str(record.config.get(key)), [])
+            labels += [record.label] if record.label not in labels else []
+        if len(values) > 1 and key not in _LABEL_LESS:
+            found[key] = values
+    return found
+
+
 def _split(records: Iterable[RunRecord]) -> tuple[list[RunRecord], list[Missing]]:
     finished, missing = [], []
     for record in records:
         if record.finished:
             finished.append(record)
             continue
-        steps = max((int(row.get("step") or 0) for row in record.curve), default=0)
+        logged = [row.get("step") for row in record.curve]
+        steps = max((step for step in logged if isinstance(step, int)), default=0)
         total = record.config.get("max_steps")
         reason = f"stopped at step {steps} of {total}" if steps else "stopped before training"
+        if record.after:
+            reason = f"the last evaluation has {len(record.after)} of {len(record.before)} splits"
         missing.append(Missing(label=record.label, seed=record.seed, reason=reason))
     return finished, missing
 

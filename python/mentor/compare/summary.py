@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from mentor.compare.runs import Missing, RunRecord
+from mentor.compare.runs import Missing, RunRecord, differing_settings
 from mentor.compare.values import CROSS, INSIDE, OOD, number, splits_of, tasks_of, value_of
 from mentor.config import METHODS
 from mentor.errors import DataError, InputError
@@ -283,6 +283,9 @@ def _notes(
     runs: Sequence[RunRecord], labels: Sequence[str], missing: Sequence[Missing], contrasts: Sequence[Contrast]
 ) -> list[str]:
     notes = [note for run in runs for note in run.notes]
+    for key, values in differing_settings(runs).items():
+        told = "; ".join(f"{value} ({', '.join(names)})" for value, names in [*values.items()][:6])
+        notes.append(f"Besides the method, runs differ in {key}: {told}{'; ...' if len(values) > 6 else ''}.")
     seeds = {run.seed for run in runs}
     for label in labels:
         here = {run.seed for run in runs if run.label == label} | {gap.seed for gap in missing if gap.label == label}
