@@ -22,6 +22,7 @@ from mentor.cli.eval_result import Evaluation, contrasts, summary
 from mentor.data import Task, write_tasks
 from mentor.evaluate import Pass
 from mentor.models.tiny import ModelShape, build_model, build_tokenizer
+from mentor.suites import open_suite
 from mentor.train.supervised import Fit, encode, fit
 
 pytestmark = pytest.mark.train
@@ -154,6 +155,58 @@ def test_a_run_brings_its_suite_and_its_limits(models: Path, tmp_path: Path) -> 
     code, printed = invoke(run / "model", "-n", 3, "--splits", "in_domain", "--sampled", 0, "-o", again)
     assert code == 0, printed
     assert again.read_text() == output.read_text().replace('"model": "run"', '"model": "model"')
+
+
+def make_run(folder: Path, model: Path, **config: Any) -> Path:
+    folder.mkdir()
+    limits = {"method": "mentor", "max_completion_length": 24, "max_tool_turns": 2, "suite": "library"}
+    (folder / "config.yaml").write_text(json.dumps({**limits, **config}))
+    shutil.copytree(model, folder / "model")
+    return folder
+
+
+def test_runs_are_evaluated_on_tasks_that_none_of_them_was_trained_on(models: Path, tmp_path: Path) -> None:
+    """In a small world the training tasks of one seed are often among the evaluation tasks of another."""
+
+    def key(reference: Any) -> str:
+        return json.dumps([[call["name"], call["arguments"]] for call in reference["tool_calls"]])
+
+    runs = [make_run(tmp_path / str(seed), models / "raw", seed=seed, train_tasks=300) for seed in (0, 1)]
+    suite = open_suite("library")
+    tools = suite.open_tools()
+    drawn = [task for seed in (0, 1) for task in suite.draw("in_domain", 300, seed=seed, tools=tools, exclude=())]
+    trained = {key(task.reference) for task in drawn}
+    for suites, split in (([], "in_domain"), (["--suite", "hints", "--suite", "library"], "library/in_domain")):
+        output = tmp_path / "o.jsonl"
+        code, printed = invoke(*runs, *suites, "-n", 30, "--splits", split, "--sampled", 0, "-o", output)
+        assert code == 0, printed
+        evaluated = {key(json.loads(line)["reference"]) for line in output.read_text().splitlines()}
+        assert len(evaluated) == 30
+        assert not evaluated & trained
+
+
+def test_a_run_on_a_file_is_evaluated_on_what_the_file_held_out(models: Path, tmp_path: Path) -> None:
+    file = tmp_path / "own.jsonl"
+    tasks = [
+        Task(id=f"t{at}", prompt=f"Add {at} to 6!", tools=("add",), reference={"answer": str(at + 6), "tool_calls": []})
+        for at in range(60)
+    ]
+    write_tasks(file, tasks)
+    run = make_run(
+        tmp_path / "run", models / "raw", suite="arithmetic", dataset=str(file), eval_tasks=4, train_tasks=50
+    )
+    output = tmp_path / "o.jsonl"
+    for count, wanted in ((200, ["t56", "t57", "t58", "t59"]), (2, ["t58", "t59"])):
+        code, printed = invoke(run, "-n", count, "--sampled", 0, "-o", output)
+        assert code == 0, printed
+        assert [json.loads(line)["task_id"] for line in output.read_text().splitlines()] == wanted
+    other = make_run(tmp_path / "other", models / "raw")
+    code, printed = invoke(run, other, "-n", 2)
+    assert code == 2
+    assert f"different tasks ({file}, library); name some with --suite or --dataset" in printed
+    file.unlink()
+    code, printed = invoke(run)
+    assert (code, printed) == (2, f"Error: dataset '{file}': no such file\n")
 
 
 def test_errors_are_one_line(models: Path, tmp_path: Path) -> None:

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["evaluate"]
 
 _FROM_RUN = (
-    "suite",
-    "seed",
-    "train_tasks",
     "max_completion_length",
     "max_tool_turns",
     "max_tool_calls",
@@ -90,7 +87,8 @@ def evaluate(
             raise ConfigError("--dataset brings its own tasks; leave out --suite and --splits")
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
         folders = [_resolved(name) for name in models]
-        config = _config([run for _, run in folders], suites, splits, count)
+        runs = [run for _, run in folders if run is not None]
+        config = _config(runs, suites, splits, count, dataset=dataset)
         changes: dict[str, Any] = {
             "max_completion_length": max_tokens,
             "max_tool_turns": max_turns,
@@ -98,7 +96,7 @@ def evaluate(
             "system_prompt": system_prompt,
         }
         config |= {key: value for key, value in changes.items() if value is not None}
-        tasks = _tasks(config, dataset, count)
+        tasks = _tasks(config, dataset, count, runs)
         found, interrupted = _evaluate(
             dict(zip(_labels(models), (folder for folder, _ in folders), strict=True)),
             tasks,
@@ -213,30 +211,60 @@ def _saved(run: Path) -> dict[str, Any]:
 
 
 def _config(
-    runs: list[dict[str, Any] | None], suites: tuple[str, ...], splits: str | None, count: int
+    runs: list[dict[str, Any]], suites: tuple[str, ...], splits: str | None, count: int, *, dataset: Path | None
 ) -> dict[str, Any]:
     """Where to take tasks and limits from: the command line, else the runs, as far as they agree."""
     from mentor.config import SYSTEM_PROMPT
 
-    known = [run for run in runs if run is not None]
-    # as many training tasks as the run had are drawn, so that none of them is among the evaluated ones
-    config: dict[str, Any] = {**_BUDGET, "suite": "arithmetic", "train_tasks": 1}
-    config |= {} if known else {"system_prompt": SYSTEM_PROMPT}
+    config: dict[str, Any] = {**_BUDGET, "suite": "arithmetic", "train_tasks": 1, "eval_tasks": count}
+    config |= {} if runs else {"system_prompt": SYSTEM_PROMPT}
     for key in _FROM_RUN:
-        values = [run[key] for run in known if run.get(key) is not None]
-        if key == "suite" and len(set(values)) > 1 and not suites:
-            raise ConfigError(f"the runs were trained on different suites ({', '.join(values)}); name one with --suite")
+        values = [run[key] for run in runs if run.get(key) is not None]
         config |= {key: values[0]} if values else {}
-    if known and known[0].get("eval_suites") and not suites:
-        config["eval_suites"] = tuple(known[0]["eval_suites"])
     if suites:
         config |= {"suite": suites[0], "eval_suites": tuple(suites[1:]) or None}
+    elif runs and dataset is None:
+        config |= _trained_on(runs, count)
+    own = [run for run in runs if _suite(run) == config["suite"] and not run.get("dataset")]
+    if own and "dataset" not in config:
+        # as many training tasks as the run had are drawn, so that none of them is among the evaluated ones
+        config |= {key: own[0][key] for key in ("seed", "train_tasks") if own[0].get(key) is not None}
     if splits is not None:
         config["splits"] = tuple(name.strip() for name in splits.split(",") if name.strip())
-    return {**config, "eval_tasks": count}
+    return config
 
 
-def _tasks(config: dict[str, Any], dataset: Path | None, count: int) -> TaskSets:
+def _trained_on(runs: list[dict[str, Any]], count: int) -> dict[str, Any]:
+    """The tasks that the runs were trained on: their suite, or what their file held out."""
+    first = runs[0]
+    names = [str(run.get("dataset") or _suite(run)) for run in runs]
+    if len(set(names)) > 1:
+        told = ", ".join(dict.fromkeys(names))
+        raise ConfigError(f"the runs were trained on different tasks ({told}); name some with --suite or --dataset")
+    found: dict[str, Any] = {"suite": _suite(first)}
+    if first.get("eval_suites"):
+        found["eval_suites"] = tuple(first["eval_suites"])
+    if first.get("dataset"):
+        held = [run["eval_tasks"] for run in runs if isinstance(run.get("eval_tasks"), int)]
+        found |= {"dataset": str(first["dataset"]), "eval_tasks": min([count, *held])}  # what is before was trained on
+    return found
+
+
+def _seen(runs: list[dict[str, Any]]) -> dict[str, set[tuple[int, int]]]:
+    """Suite -> (seed, number) of the tasks that runs were trained on."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    for run in runs:
+        seed, count = run.get("seed"), run.get("train_tasks")
+        if isinstance(seed, int) and isinstance(count, int) and not run.get("dataset"):
+            found.setdefault(_suite(run), set()).add((seed, count))
+    return found
+
+
+def _suite(run: dict[str, Any]) -> str:
+    return str(run.get("suite") or "arithmetic")
+
+
+def _tasks(config: dict[str, Any], dataset: Path | None, count: int, runs: list[dict[str, Any]]) -> TaskSets:
     from mentor.config import TrainConfig, resolve
     from mentor.data import read_tasks
     from mentor.errors import DataError
@@ -244,7 +272,7 @@ def _tasks(config: dict[str, Any], dataset: Path | None, count: int) -> TaskSets
 
     if dataset is None:
         settings: TrainConfig = resolve(TrainConfig(preset="tiny", method="base", **config))
-        return load_tasks(settings)
+        return load_tasks(settings, unseen_by=_seen(runs))
     tasks = [task for _, task in zip(range(count), read_tasks(dataset), strict=False)]
     if not tasks:
         raise DataError(f"{dataset}: there is no task in it")

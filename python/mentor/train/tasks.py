@@ -71,20 +71,31 @@ class TaskSets:
         return "native" if plain else "auto"
 
 
-def load_tasks(config: TrainConfig) -> TaskSets:
+def load_tasks(config: TrainConfig, *, unseen_by: Mapping[str, Collection[tuple[int, int]]] | None = None) -> TaskSets:
     """Read or make all tasks of a run, open their tools, and check that every offered tool can run.
 
     With ``dataset``, the last tenth of the file (at most ``eval_tasks`` rows) is held out as ``in_domain``.
+
+    Args:
+        config: What to make.
+        unseen_by: Suite -> (seed, number) of the training tasks of further runs that are evaluated on the same tasks:
+            what any of them was trained on is not drawn either.
 
     Raises:
         DataError: A row is unusable, or the file is too short.
         ConfigError: A row offers a tool that nothing can run, or there is no such split.
         InputError: A suite has no such option, or too few tasks.
     """
-    found = _from_suite(config) if config.dataset is None else _from_file(config, config.dataset)
+    others = unseen_by or {}
+    if config.dataset is not None:
+        found = _from_file(config, config.dataset)
+    else:
+        found = _from_suite(config, others.get(config.suite, ()))
     for name in config.eval_suites or ():
         suite = named_suite(name)
-        splits = _splits(suite, suite.open_tools(), config, exclude=(), prefix=f"{name}/")
+        tools = suite.open_tools()
+        seen = _prompts(task for seed, count in others.get(name, ()) for task in _drawn(suite, tools, seed, count))
+        splits = _splits(suite, tools, config, exclude=seen, prefix=f"{name}/")
         found.splits.update(splits)
     if config.splits is not None:
         unknown = next((name for name in config.splits if name not in found.splits), None)
@@ -115,14 +126,26 @@ def named_suite(text: str) -> Suite:
     return open_suite(name, **options)
 
 
-def _from_suite(config: TrainConfig) -> TaskSets:
+def _from_suite(config: TrainConfig, others: Iterable[tuple[int, int]]) -> TaskSets:
     suite = named_suite(config.suite)
     tools = suite.open_tools()
-    drawn = suite.draw("in_domain", _known(config.train_tasks), seed=config.seed, tools=tools, exclude=())
-    seen = {task.prompt for task in drawn}
+    drawn = _drawn(suite, tools, config.seed, _known(config.train_tasks))
+    seen = _prompts(drawn)
+    for seed, count in others:
+        if (seed, count) != (config.seed, config.train_tasks):
+            seen |= _prompts(_drawn(suite, tools, seed, count))
     train = [to_row(task, tools, id_=f"train-{task.id}") for task in drawn]
-    splits = _splits(suite, tools, config, exclude={prompt for prompt in seen if isinstance(prompt, str)}, prefix="")
+    splits = _splits(suite, tools, config, exclude=seen, prefix="")
     return TaskSets(tools=tools, train=train, splits=splits, suite=suite)
+
+
+def _drawn(suite: Suite, tools: ToolSet, seed: int, count: int) -> Sequence[Task]:
+    """The training tasks of a run."""
+    return suite.draw("in_domain", count, seed=seed, tools=tools, exclude=())
+
+
+def _prompts(tasks: Iterable[Task]) -> set[str]:
+    return {task.prompt for task in tasks if isinstance(task.prompt, str)}
 
 
 def _splits(
