@@ -18,6 +18,7 @@ pytest.importorskip("matplotlib")
 
 from mentor.cli import main
 from mentor.compare import compare_runs, read_comparison, read_run, read_runs
+from mentor.compare.figures import draw_figures
 from mentor.compare.summary import UNTRAINED
 from mentor.compare.values import OOD
 from mentor.errors import DataError, InputError
@@ -177,6 +178,15 @@ def test_runs_of_one_method_with_other_settings_are_told_apart(tmp_path: Path) -
             write_run(folder, method="mentor", seed=seed, accuracy=0.5, config={"scale_rewards": scale})
     runs, _ = read_runs(sorted(tmp_path.iterdir()))
     assert {run.label for run in runs} == {"mentor scale_rewards=none", "mentor scale_rewards=group"}
+
+
+def test_labels_are_drawn_as_they_are(tmp_path: Path) -> None:
+    for model in ("/models/$a_{b$/c", "/models/d"):
+        folder = tmp_path / f"run{len(model)}"
+        write_run(folder, method="mentor", seed=0, accuracy=0.5, config={"model": model}, splits=("in_domain",))
+    found = compare_runs(read_runs(sorted(tmp_path.iterdir()))[0])
+    figures = {path.name: path for path in draw_figures(found, tmp_path / "figures")}
+    assert "mentor model=/models/$a_{b$/c" in figures["runs.svg"].read_text()
 
 
 def test_settings_in_which_runs_differ_are_told(tmp_path: Path) -> None:

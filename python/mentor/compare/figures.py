@@ -60,6 +60,7 @@ _SETTINGS: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "svg.fonttype": "none",
+    "text.parse_math": False,  # labels may hold the paths of models
     "svg.hashsalt": "mentor",
     "savefig.facecolor": "white",
 }
