@@ -209,6 +209,34 @@ def test_a_run_on_a_file_is_evaluated_on_what_the_file_held_out(models: Path, tm
     assert (code, printed) == (2, f"Error: dataset '{file}': no such file\n")
 
 
+def test_ctrl_c_keeps_what_is_finished(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "o.jsonl"
+    output.write_text("of an earlier call")
+    words = [models / "raw", "--dataset", models / "tasks.jsonl", "--max-tokens", 20, "-o", output]
+
+    def never(*args: Any, **options: Any) -> Pass:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mentor.evaluate, "run_pass", never)
+    code, printed = invoke(*words)
+    assert (code, printed) == (130, "stopped; nothing was finished\n")
+    assert output.read_text() == "of an earlier call"
+    monkeypatch.undo()
+    real, finished = mentor.evaluate.run_pass, list[Pass]()
+
+    def once(*args: Any, **options: Any) -> Pass:
+        if finished:
+            raise KeyboardInterrupt
+        finished.append(real(*args, **options))
+        return finished[0]
+
+    monkeypatch.setattr(mentor.evaluate, "run_pass", once)
+    code, printed = invoke(*words)
+    assert code == 130
+    assert "stopped; what was finished is above" in printed
+    assert len(output.read_text().splitlines()) == 2
+
+
 def test_errors_are_one_line(models: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "none.jsonl").write_text("")

@@ -221,6 +221,18 @@ def test_curves_take_their_colours_from_the_page(tmp_path: Path) -> None:
     assert "<text" in svg
 
 
+def test_methods_of_one_colour_have_other_marks(tmp_path: Path) -> None:
+    folders = []
+    for at in range(12):
+        folders.append(make_run(tmp_path / f"m{at}", rows=4))
+        (folders[-1] / "config.yaml").write_text(f"method: m{at}\n")
+    found = Page(write_report(folders, output=tmp_path / "all.html"))
+    legend = re.findall(r'<i class="(swatch [^"]*)"></i>m\d+ *</span>', found.html)
+    assert len(set(legend)) == 12
+    assert len({run["look"] for run in found.data["runs"]}) == 12
+    assert len({one["look"] for one in found.data["curves"][0][0]["series"]}) == 12
+
+
 def test_the_step_time_may_have_trls_name() -> None:
     rows = [{"phase": "grpo", "step": i, "step_time": 2.5} for i in range(3)]
     curve = draw_phases([Series("one", 0, [rows])])[0].curves[0]

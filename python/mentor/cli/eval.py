@@ -107,13 +107,13 @@ def evaluate(
             threads=threads,
         )
         console = Console()
-        for table in tables(found):
+        for table in tables(found) if found.passes else ():
             console.print(table)
-        if output is not None:
+        if output is not None and found.passes:  # else a file of an earlier call stays
             write_rows(output, found)
             click.echo(f"{output}: {found.rollouts} rollouts", err=True)
     if interrupted:
-        click.echo("stopped; what was finished is above", err=True)
+        click.echo(f"stopped; {'what was finished is above' if found.passes else 'nothing was finished'}", err=True)
         raise SystemExit(130)
 
 

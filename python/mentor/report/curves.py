@@ -12,7 +12,7 @@ from typing import Any
 from mentor.errors import ConfigError
 from mentor.report.run import number
 
-__all__ = ["COLOURS", "Curve", "Phase", "Series", "draw_phases"]
+__all__ = ["COLOURS", "Curve", "Phase", "Series", "draw_phases", "look"]
 
 COLOURS = 10
 """How many colours the style sheet has for series, ``--s0`` and on."""
@@ -79,7 +79,7 @@ class Curve:
         last: the last value of each series, NaN where it has none.
         svg: the element.
         hover: what a pointer needs to find values: ``x`` and ``y`` (scale and offset from data to the SVG's units) and
-            ``series`` (label, colour, points).
+            ``series`` (label, look, points).
     """
 
     title: str
@@ -97,6 +97,17 @@ class Phase:
     title: str
     steps: int
     curves: list[Curve]
+
+
+def look(colour: int) -> str:
+    """The style sheet's classes of a series: its colour, and where colours come again how its lines are dashed.
+
+    Example:
+        >>> look(3), look(13)
+        ('s3', 's3 d1')
+    """
+    dash = colour // COLOURS % len(_DASHES)
+    return f"s{colour % COLOURS}" + (f" d{dash}" if dash else "")
 
 
 def draw_phases(series: Sequence[Series]) -> list[Phase]:
@@ -208,7 +219,7 @@ def _panel(
         "x": [float(right - left), float(left)],
         "y": [float(bottom - top), float(_HEIGHT - bottom)],
         "series": [
-            {"label": one.label, "colour": one.colour % COLOURS, "points": [[x, float(f"{y:.4g}")] for x, y in mean]}
+            {"label": one.label, "look": look(one.colour), "points": [[x, float(f"{y:.4g}")] for x, y in mean]}
             for one, mean in zip(series, means, strict=True)
         ],
     }

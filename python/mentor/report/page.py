@@ -14,7 +14,7 @@ import orjson
 
 from mentor.data.atomic import atomic_file
 from mentor.errors import ConfigError, InputError
-from mentor.report.curves import COLOURS, Phase, Series, draw_phases
+from mentor.report.curves import Phase, Series, draw_phases, look
 from mentor.report.judged import judge_rows, reward_of, weights
 from mentor.report.numbers import accuracies, measures, percent
 from mentor.report.rollouts import Shared, view
@@ -101,7 +101,7 @@ def _render(runs: list[Run], *, title: str) -> str:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=finish
     )
-    environment.filters |= {"percent": percent, "plain": _plain}
+    environment.filters |= {"percent": percent, "plain": _plain, "look": look}
     environment.tests["known"] = math.isfinite
     assets = files("mentor.report").joinpath("assets")
     script = "\n".join(assets.joinpath(name).read_text("utf-8") for name in _SCRIPTS)
@@ -124,14 +124,13 @@ def _render(runs: list[Run], *, title: str) -> str:
         "versions": versions(runs[0].config) if len(runs) == 1 else [],
         "configs": config_lines([run for run in runs if run.config]),
         "notes": [(run.label, run.notes) for run in runs if run.notes],
-        "groups": [(group, group.colour % COLOURS) for group in groups],
+        "groups": groups,
         "splits": splits,
         "method_rows": method_rows(groups, splits) if splits else [],
         "measure_titles": titles,
         "measure_rows": other,
         "keys": keys,
         "run_rows": run_list,
-        "colours": COLOURS,
         "phases": [(phase, [Markup(curve.svg) for curve in phase.curves]) for phase in phases],
         "timings": _timings(groups),
         "parts": [title for _, title in PARTS] + ["Other"],
@@ -154,7 +153,7 @@ def _timings(groups: Sequence[Group]) -> list[tuple[str, Any]]:
 def _data(runs: Sequence[Run], groups: Sequence[Group], phases: Sequence[Phase]) -> dict[str, Any]:
     """What the page's script works with: plain JSON of clean texts."""
     shared = Shared()
-    colours = {run.label: group.colour % COLOURS for group in groups for run in group.runs}
+    looks = {run.label: look(group.colour) for group in groups for run in group.runs}
     rollouts: list[dict[str, Any]] = []
     for index, run in enumerate(runs):
         reward = reward_of(run.method)
@@ -166,8 +165,7 @@ def _data(runs: Sequence[Run], groups: Sequence[Group], phases: Sequence[Phase])
             rollouts.append({"id": clean(name, 300), "run": index, **shown})
     return {
         "runs": [
-            {"label": clean(run.label, 200), "method": clean(run.method, 200), "colour": colours[run.label]}
-            for run in runs
+            {"label": clean(run.label, 200), "method": clean(run.method, 200), "look": looks[run.label]} for run in runs
         ],
         "prompts": shared.prompts,
         "references": shared.references,

@@ -67,13 +67,14 @@ class Run:
     @property
     def start(self) -> tuple[str, ...]:
         """What the policy before training hangs on: runs that agree in it have the same evaluation before training."""
-        return tuple(str(self.config.get(key)) for key in ("suite", "preset", "model", "base_seed", "seed"))
+        keys = ("suite", "preset", "model", "base_seed", "seed")
+        return tuple(str(self.config.get(key)) for key in keys) if self.config else (str(self.folder),)
 
     @property
     def base(self) -> str:
         """Name of the base model: runs with the same one started from the same weights."""
         keys = ("model", "base_seed", "seed")
-        return next((str(self.config[key]) for key in keys if self.config.get(key) is not None), "")
+        return next((str(self.config[key]) for key in keys if self.config.get(key) is not None), str(self.folder))
 
     def evaluated(self, stage: str) -> set[str]:
         """The splits that were evaluated at a stage."""

@@ -43,7 +43,7 @@ const follow = (figure, curve) => {
       .sort((a, b) => b[1][1] - a[1][1])
       .map(([one, point]) =>
         curve.series.length > 1
-          ? el("div", "", el("i", `swatch s${one.colour}`), el("span", "", one.label), el("b", "", compact(point[1])))
+          ? el("div", "", el("i", `swatch ${one.look}`), el("span", "", one.label), el("b", "", compact(point[1])))
           : el("div", "", "value", el("b", "", compact(point[1]))),
       );
     tip.replaceChildren(el("div", "", "step", el("b", "", compact(step))), ...rows);

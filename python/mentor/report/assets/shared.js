@@ -14,7 +14,7 @@ const plain = (value, digits = 3) =>
 const compact = (value) => (isNumber(value) ? String(Number(value.toPrecision(4))).replace("-", "\u2212") : "\u2013");
 const PHASES = { eval_before: "before training", grpo: "training", eval_after: "after training" };
 const phaseName = (phase) => PHASES[phase] ?? phase;
-const swatch = (run) => el("i", `swatch s${data.runs[run].colour}`);
+const swatch = (run) => el("i", `swatch ${data.runs[run].look}`);
 
 // The theme: as the system, light, dark. A file from disk may have no storage; then it lasts as long as the page.
 (() => {
