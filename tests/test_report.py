@@ -494,11 +494,12 @@ def test_a_method_without_training_counts_with_its_only_evaluation(tmp_path: Pat
     root = make_comparison(tmp_path / "leak")
     base = make_run(root / "runs" / "base-0", after=False)
     (base / "config.yaml").write_text("method: base\n")
-    (base / "metrics.jsonl").write_text("")
+    (base / "metrics.jsonl").unlink()
     text = " ".join(Page(write_report(root)).text.split())
     assert "base 1 11.0 %" in text
     assert "before training 2" not in text  # the same policies once more
     assert "No evaluation after" not in text
+    assert "is missing" not in text
 
 
 def test_rewards_are_those_that_the_trainer_uses() -> None:

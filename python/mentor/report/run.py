@@ -67,7 +67,7 @@ class Run:
     @property
     def start(self) -> tuple[str, ...]:
         """What the policy before training hangs on: runs that agree in it have the same evaluation before training."""
-        keys = ("suite", "preset", "model", "base_seed", "seed")
+        keys = ("suite", "dataset", "preset", "model", "base_seed", "seed")
         return tuple(str(self.config.get(key)) for key in keys) if self.config else (str(self.folder),)
 
     @property
@@ -153,7 +153,9 @@ def read_run(folder: Path, *, max_bytes: int = 12_000_000) -> Run:
     """
     run = Run(folder, label=name_runs([folder])[0])
     run.config = _config(folder / "config.yaml", run.notes)
-    run.metrics = list(_rows(folder / "metrics.jsonl", run.notes))
+    curves = folder / "metrics.jsonl"
+    if curves.is_file() or run.method != "base":  # which trains nothing
+        run.metrics = list(_rows(curves, run.notes))
     for row in _rows(folder / "eval.jsonl", run.notes):
         if isinstance(row.get("split"), str) and row.get("stage") in _STAGES:
             run.evaluations[row["split"], row["stage"]] = row
