@@ -25,6 +25,7 @@ from mentor.teach.execution import Executor
 from mentor.teach.verify import Verdict, verify
 from mentor.tools import ToolSet
 from mentor.train.supervised import Fit, encode, fit
+from mentor.train.tasks import dataset_tools, to_row
 
 pytestmark = pytest.mark.train
 
@@ -229,3 +230,24 @@ def test_arguments_that_no_file_takes_are_kept_as_text(tools: mentor.ToolSet, tm
     (rejected,) = Path(f"{output}.rejected.jsonl").read_text().splitlines()
     calls = json.loads(rejected)["samples"][0]["messages"][0]["tool_calls"]
     assert calls[0]["function"]["arguments"] == '{"a": 1180591620717411303424, "b": 1}'
+
+
+def test_references_of_own_tools_can_be_trained_on(tmp_path: Path) -> None:
+    """A task file does not say what its tools are; the references do."""
+    source = tmp_path / "tools.py"
+    source.write_text(
+        'def shift(a: int, b: int) -> int:\n    """Add oddly.\n\n    Args:\n        a: One.\n        b: Two.\n    """\n'
+        "    return a + b + 100\n"
+    )
+    tasks, output = tmp_path / "tasks.jsonl", tmp_path / "o.jsonl"
+    call = {"name": "shift", "arguments": {"a": 1, "b": 2}}
+    write_tasks(tasks, [Task(id="1", prompt="?", tools=("shift",), reference={"answer": "103", "tool_calls": [call]})])
+    done = CliRunner().invoke(main, ["teach", str(tasks), "--tools", str(source), "-o", str(output)])
+    assert done.exit_code == 0, done.output
+    found = dataset_tools(read_tasks(output))
+    assert found.call("shift", call["arguments"]).value == 103
+    assert found.call("subtract", {"a": 3, "b": 2}).value == 1
+    begun = Task(
+        id="1", prompt="?", tools=(), reference={"answer": "1", "tool_calls": []}, meta={"setup": [{"name": "f"}]}
+    )
+    assert to_row(begun, found)["setup"] == [{"name": "f", "arguments": {}}]

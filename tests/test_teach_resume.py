@@ -490,5 +490,7 @@ def test_a_dry_run_refuses_what_a_run_refuses(tmp_path: Path) -> None:
     done = cli(str(asked), "--tools", "arithmetic", "-o", output, *model, "--dry-run")
     assert (done.exit_code, "its answer is not known" in done.stderr) == (2, True)
     asked.write_text('{"prompt": "?", "answer": 4}')
+    planned = cli(str(asked), "--tools", "arithmetic", "-o", output, "--model", "m", "--dry-run", key="")
+    assert (planned.exit_code, "nothing was asked" in planned.stderr) == (0, True)  # a plan needs no key
     done = cli(str(asked), "--tools", "arithmetic", "-o", output)
     assert (done.exit_code, "no teacher is named" in done.stderr) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 
 from mentor.cli.extras import needs
 from mentor.cli.failing import Unusable, keep_inputs, shown
-from mentor.cli.toolsets import source_tools
+from mentor.cli.toolsets import open_tools
 
 if TYPE_CHECKING:
     from mentor.teach import Assignment, Player, Teacher, TeachSettings
@@ -95,7 +96,7 @@ def teach(output: Path, dry_run: bool, ask_again: bool, **options: Any) -> None:
         check_output(output)
         for file in files_of(output):
             keep_inputs(file, [options["tasks"]])
-        teacher = _teacher(options)
+        teacher = _teacher(options, dry_run=dry_run)
         tools, assignments = _work(options)
         check_work(assignments, settings)
         if isinstance(teacher, Solver) and not any(each.task.reference["tool_calls"] for each in assignments):
@@ -139,7 +140,7 @@ def _settings(options: dict[str, Any]) -> TeachSettings:
     return TeachSettings(**{**given, "system": SYSTEM if options["system"] is None else options["system"]})
 
 
-def _teacher(options: dict[str, Any]) -> Teacher | Player:
+def _teacher(options: dict[str, Any], *, dry_run: bool) -> Teacher | Player:
     chosen = [name for name in ("model", "local", "solver") if options[name]]
     if len(chosen) > 1:
         raise click.UsageError(f"one teacher is wanted, but {' and '.join('--' + name for name in chosen)} are given")
@@ -159,7 +160,7 @@ def _teacher(options: dict[str, Any]) -> Teacher | Player:
 
     key = os.environ.get(options["api_key_env"], "")
     if not key:
-        if options["base_url"] is None:
+        if options["base_url"] is None and not dry_run:
             raise click.UsageError(
                 f"--api-key-env: the variable {options['api_key_env']} is not set; put the key there"
             )
@@ -195,17 +196,15 @@ def _work(options: dict[str, Any]) -> tuple[ToolSet, list[Assignment]]:
         return tools, assign(drawn, tools)
     if options["toolbox"] is None:
         raise click.UsageError("--tools: say which tools the tasks offer: a suite's name, or a Python file")
-    tools = _toolbox(options["toolbox"])
-    return tools, read_assignments(options["tasks"], tools, limit=options["count"])
+    tools = open_tools(options["toolbox"])
+    given = {"tools_suite": options["toolbox"]}
+    if options["toolbox"].endswith(".py") or Path(options["toolbox"]).is_file():
+        given = {"tools_source": tools.source}
+    assignments = read_assignments(options["tasks"], tools, limit=options["count"])
+    return tools, [_with_tools(assignment, given) for assignment in assignments]
 
 
-def _toolbox(name: str) -> ToolSet:
-    from mentor.suites import SUITES, open_suite
-
-    if name in SUITES:
-        return open_suite(name).open_tools()
-    if name.endswith(".py"):
-        return source_tools(Path(name))
-    from mentor.cli.toolsets import suite_tools
-
-    return suite_tools(name, option="--tools")
+def _with_tools(assignment: Assignment, given: dict[str, str]) -> Assignment:
+    """The assignment with what training has to know of its tools: it reads nothing but the references."""
+    kept = {key: value for key, value in assignment.task.meta.items() if key not in ("tools_suite", "tools_source")}
+    return replace(assignment, task=replace(assignment.task, meta={**kept, **given}))

@@ -227,7 +227,7 @@ def to_row(task: Task, tools: ToolSet, *, id_: str | None = None, where: str = "
         "messages": task.messages,
         "tools": names or tools.names,
         "reference": _plain(task.reference),
-        "setup": list(task.meta.get("setup") or ()),
+        "setup": [{"arguments": {}, **call} for call in task.meta.get("setup") or ()],
         "task": task,
     }
 
