@@ -13,15 +13,18 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
 
 import mentor
-from mentor.errors import InputError
+from mentor.errors import InputError, ModelError
 from mentor.models.tiny import ModelShape, build_model, build_tokenizer
 from mentor.rollouts import Budget, Chat, Decoder, Diverged, Picker, Sampling, can_decode, ends_of, play
 from mentor.rollouts.lean import LeanForward
 from mentor.tools import ToolSession
 
 pytestmark = pytest.mark.train
+
+NESTED = '{"by":' * 1100 + "1" + "}" * 1100
 
 COUNTER = '''
 total = 0
@@ -137,6 +140,9 @@ def test_the_tokens_are_those_of_the_template(tokenizer: Any, tools: mentor.Tool
         ('<tool_call>\n{"name": "grow", "arguments": [1]}\n</tool_call>', "error: "),
         ('<tool_call>\n{"name": "grow", "arguments": "[1]"}\n</tool_call>', "error: "),
         ('<tool_call>\n{"arguments": {"by": 1}}\n</tool_call>', "error: "),
+        (f'<tool_call>\n{{"name": "grow", "arguments": {"[" * 1100}', "error: "),
+        (f'<tool_call>\n{{"name": "grow", "arguments": {NESTED}}}\n</tool_call>', "error: the "),
+        ('<tool_call>\n{"name": "g\\ud800", "arguments": {"by": 1}}\n</tool_call>', "error: unknown tool 'g?'"),
         (call("grow", {"by": "x"}), "error: grow: by must be an integer"),
         (call("shrink", {"by": 1}), "error: unknown tool 'shrink'; the tools are grow"),
     ],
@@ -144,7 +150,8 @@ def test_the_tokens_are_those_of_the_template(tokenizer: Any, tools: mentor.Tool
 def test_what_cannot_be_called_is_answered_and_the_rollout_goes_on(
     tokenizer: Any, tools: mentor.ToolSet, line: str, heard: str
 ) -> None:
-    (found,), script = run(tokenizer, tools, [row("grow")], [[line, call("grow", {"by": 2}), DONE]])
+    lines = [[line, call("grow", {"by": 2}), DONE]]
+    (found,), script = run(tokenizer, tools, [row("grow")], lines, max_tokens=20_000)
     assert said(found)[0].startswith(heard)
     assert said(found)[1:] == ["2"]
     assert (found.calls, found.failures, found.truncated) == (2, 1, False)
@@ -225,6 +232,13 @@ def test_a_setup_that_fails_names_its_task(tokenizer: Any, tools: mentor.ToolSet
         run(tokenizer, tools, [row("fly")], [[DONE]])
 
 
+def test_a_template_that_refuses_messages_says_so(tokenizer: Any, tools: mentor.ToolSet) -> None:
+    picky = copy.deepcopy(tokenizer)
+    picky.chat_template = "{{ raise_exception('System role not supported') }}"
+    with pytest.raises(ModelError, match=r"^the chat template refuses the messages: System role not supported$"):
+        Chat(picky, tools).prompt(row("grow"))
+
+
 def reference(model: Any, tokenizer: Any, rows: list[list[int]], room: int) -> list[list[int]]:
     """What ``model.generate`` writes, greedily."""
     width = max(map(len, rows))
@@ -269,6 +283,35 @@ def test_greedy_decoding_is_that_of_generate(
         results = [torch.randint(5, len(tokenizer), (1 + at % 5,), generator=generator).tolist() for at in keep]
         prefixes = [prefixes[at] + answers[at] + result for at, result in zip(keep, results, strict=True)]
         rollouts = [rollouts[at] for at in keep]
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_a_row_at_the_end_of_the_context_stands_beside_others(tokenizer: Any, turns: int) -> None:
+    """Rows that have ended, or read less, are padded along beyond the last position."""
+    model = build_model(tokenizer, ModelShape(hidden=32, layers=2, heads=4, vocabulary=420, context=40), seed=3)
+    assert LeanForward.knows(model.get_decoder())
+
+    def write(prompts: list[list[int]], results: list[list[int]]) -> list[list[int]]:
+        decoder = Decoder(model, ends=frozenset(), picker=Picker(Sampling(temperature=0), key=(0,), length=40))
+        rows = list(range(len(prompts)))
+        if turns == 1:
+            return decoder(prompts, rows, [40 - len(prompt) for prompt in prompts])[0]
+        first = decoder(prompts, rows, [1] * len(rows))[0]
+        prefixes = [prompt + one + result for prompt, one, result in zip(prompts, first, results, strict=True)]
+        return decoder(prefixes, rows, [2] * len(rows))[0]
+
+    prompts, results = [list(range(5, 39)), [7, 8], [7, 9], [7, 10]], [[5], [6] * 30, [7] * 20, [8]]
+    alone = [write([prompt], [result])[0] for prompt, result in zip(prompts, results, strict=True)]
+    assert write(prompts, results) == alone
+
+
+def test_a_feed_forward_layer_with_biases_is_left_to_the_model() -> None:
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    plain, biased = (
+        LlamaForCausalLM(LlamaConfig(vocab_size=32, mlp_bias=biases, **shape)).get_decoder() for biases in (False, True)
+    )
+    assert LeanForward.knows(plain)
+    assert not LeanForward.knows(biased)
 
 
 def test_sampled_rollouts_do_not_depend_on_what_is_beside_them(model: Any, tokenizer: Any) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2 import TemplateError
 from trl.chat_template_utils import parse_response
 
 from mentor.errors import InputError, ModelError
@@ -74,14 +75,7 @@ class Chat:
         key = json.dumps([names, row["messages"]], default=str)
         found = self._prompts.get(key)
         if found is None:
-            found = self.tokenizer.apply_chat_template(
-                list(row["messages"]),
-                tools=self._show(names),
-                add_generation_prompt=True,
-                tokenize=True,
-                return_dict=False,
-                **self._options,
-            )
+            found = self.render(row["messages"], tools=self._show(names), add_generation_prompt=True)
             _remember(self._prompts, key, list(found))
         return list(self._prompts[key])
 
@@ -91,9 +85,7 @@ class Chat:
         key = (names, tuple(answer))
         found = self._turns.get(key)
         if found is None:
-            message = parse_response(
-                self.tokenizer, list(answer), prefix=list(prefix[-_HEADER:]), tools=self._show(names)
-            )
+            message = self._parse(prefix, answer, self._show(names))
             calls = message.get("tool_calls") or []
             requests = tuple(map(_request, calls)) if calls else self._in_text(str(message.get("content") or ""))
             found = _remember(self._turns, key, Turn(message, requests))
@@ -105,6 +97,33 @@ class Chat:
         found = self._suffixes.get(key)
         if found is None:
             found = _remember(self._suffixes, key, self._render(messages))
+        return found
+
+    def render(self, messages: Sequence[Mapping[str, Any]], **options: Any) -> list[int]:
+        """Tokens of messages, as the template writes them.
+
+        Args:
+            messages: The messages.
+            **options: Of ``apply_chat_template``, such as ``tools`` and ``add_generation_prompt``.
+
+        Raises:
+            ModelError: The template refuses them, as some do system messages.
+        """
+        try:
+            found: list[int] = self.tokenizer.apply_chat_template(
+                list(messages), tokenize=True, return_dict=False, **options, **self._options
+            )
+        except (TemplateError, TypeError) as error:  # the latter where a content is no text
+            raise ModelError(f"the chat template refuses the messages: {' '.join(str(error).split())}") from None
+        return found
+
+    def _parse(self, prefix: Sequence[int], answer: Sequence[int], shown: Any) -> dict[str, Any]:
+        try:
+            found: dict[str, Any] = parse_response(
+                self.tokenizer, list(answer), prefix=list(prefix[-_HEADER:]), tools=shown
+            )
+        except RecursionError:  # brackets in brackets, deeper than Python reads
+            found = {"role": "assistant", "content": self.tokenizer.decode(list(answer), skip_special_tokens=True)}
         return found
 
     def _show(self, names: tuple[str, ...]) -> list[dict[str, Any]] | None:
@@ -135,11 +154,10 @@ class Chat:
         name = messages[0]["name"]
         call = {"type": "function", "function": {"name": name, "arguments": {}}}
         before = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
-        options: dict[str, Any] = {"tokenize": True, "return_dict": False, **self._options}
         start = self._starts.get(name)
         if start is None:
-            start = _remember(self._starts, name, self.tokenizer.apply_chat_template(before, **options))
-        whole = self.tokenizer.apply_chat_template([*before, *messages], add_generation_prompt=True, **options)
+            start = _remember(self._starts, name, self.render(before))
+        whole = self.render([*before, *messages], add_generation_prompt=True)
         ends = [at for at, token in enumerate(start) if token == self.tokenizer.eos_token_id]
         cut = ends[-1] + 1 if ends else len(start)
         if whole[:cut] != start[:cut]:
@@ -154,7 +172,8 @@ def _request(call: Mapping[str, Any]) -> Request:
     function = call.get("function")
     if call.get("type", "function") != "function" or not isinstance(function, Mapping):
         return Request("error", flaw=f"calls of the type {call.get('type')!r} are not known")
-    return Request(str(function.get("name")), function.get("arguments"))
+    name = str(function.get("name")).encode("utf-8", "replace").decode()  # JSON's \\ud800 alone is no text
+    return Request(name, function.get("arguments"))
 
 
 def _remember(memory: dict[Any, Any], key: Any, value: Any) -> Any:

@@ -40,6 +40,7 @@ class LeanForward:
         self._heads = config.num_attention_heads
         self._shared = config.num_key_value_heads
         self._scale = decoder.layers[0].self_attn.scaling
+        self._last = length - 1
         places = torch.arange(length).unsqueeze(0)
         cos, sin = decoder.rotary_emb(decoder.embed_tokens.weight, places)
         half = self._size // 2
@@ -59,6 +60,7 @@ class LeanForward:
         return (
             config.model_type in _KNOWN
             and config.hidden_act == "silu"
+            and not getattr(config, "mlp_bias", False)
             and weight.device.type == "cpu"
             and weight.dtype == torch.float32
             and rope.get("rope_type", "default") == "default"
@@ -78,6 +80,8 @@ class LeanForward:
         batch, count = ids.shape
         heads, shared, size = self._heads, self._shared, self._size
         group = heads // shared
+        # Rows that are shorter, or have ended, come along with padding that may lie beyond the last position.
+        places = places.clamp(max=self._last)
         cos, sin = self._cos[places], self._sin[places]
         mask = mask.unsqueeze(1)
         if count > 1:

@@ -42,8 +42,8 @@ def run_rollouts(
         tools: All tools.
         budget: Limits.
         temperature: 0 decodes greedily, else samples.
-        seed: Seed of the sampling; torch's own generators are left alone, and a row's rollout does not depend on the
-            rows beside it.
+        seed: Seed of the sampling; torch's own generators are left alone. Where :class:`Decoder` knows the model, a
+            row's rollout does not depend on the rows beside it.
         first: Index of the first row among those of all processes.
         on_batch: Called with the number of rollouts finished, after each batch.
         chat: The template with the tools, where it is used again; else made from ``tokenizer`` and ``tools``.
