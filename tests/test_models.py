@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 pytest.importorskip("trl")
 
+import trl
 from transformers import PreTrainedTokenizerFast
 from trl.chat_template_utils import (
     get_training_chat_template,
@@ -20,9 +22,13 @@ from trl.chat_template_utils import (
 )
 
 import mentor
+from mentor.data import Task
 from mentor.errors import ModelError
-from mentor.models.loading import load_model, load_tokenizer
+from mentor.models.loading import check_tokenizer, check_weights, context_of, load_model, load_shape, load_tokenizer
 from mentor.models.tiny import ModelShape, build_model, build_tokenizer
+from mentor.rollouts import Chat
+from mentor.train.check import check_template
+from mentor.train.tasks import TaskSets, to_row
 
 pytestmark = pytest.mark.train
 
@@ -173,6 +179,84 @@ def test_models_without_a_tool_template_are_refused(tokenizer: Any, tmp_path: Pa
     with pytest.raises(ModelError) as caught:
         load_tokenizer(str(folder))
     assert str(caught.value) == f"model {str(folder)!r}: {REFUSED[template]}"
+
+
+@pytest.mark.parametrize("name", ["llama3_1", "llama3_2", "qwen2_5", "qwen3", "qwen3_instruct_2507", "glm4moe"])
+def test_templates_of_published_models_make_the_tokens_of_rollouts(tokenizer: Any, name: str) -> None:
+    """As TRL keeps them: a call and its result, token for token what the template writes."""
+    known = copy.deepcopy(tokenizer)
+    known.response_template = None
+    known.chat_template = (Path(trl.__file__).parent / "chat_templates" / f"{name}.jinja").read_text(encoding="utf-8")
+    if name.startswith("llama"):
+        known.add_special_tokens({"bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>"})
+    check_tokenizer(known, name)
+    tools = mentor.tools.arithmetic().only("add", "subtract")
+    asked = {"name": "add", "arguments": {"a": 1, "b": 2}}
+    task = Task(id="1", prompt="1 + 2?", tools=(), reference={"answer": "3", "tool_calls": [asked]})
+    row = to_row(task, tools)
+    sets = TaskSets(tools=tools, train=[row], splits={})
+    assert check_template(known, sets, row) > 0
+    turn = [{"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": asked}]}]
+    chat = Chat(known, tools)
+    prompt = chat.prompt(row)
+    whole = known.apply_chat_template([*row["messages"], *turn], tools=tools.schemas, tokenize=True, return_dict=False)
+    ends = [at + 1 for at, token in enumerate(whole) if token == known.eos_token_id and at >= len(prompt)]
+    end = ends[-1] if ends else len(whole)
+    result = {"role": "tool", "name": "add", "content": "3"}
+    final = known.apply_chat_template(
+        [*row["messages"], *turn, result],
+        tools=tools.schemas,
+        add_generation_prompt=True,
+        tokenize=True,
+        return_dict=False,
+    )
+    assert prompt + whole[len(prompt) : end] + chat.results([result]) == final
+    if name.startswith("llama"):
+        with pytest.raises(ModelError, match="marks no assistant tokens"):
+            check_template(known, sets, row, marked=True)
+    else:
+        check_template(known, sets, row, marked=True)
+
+
+def test_weights_that_cannot_be_loaded_are_found_without_reading_them(tokenizer: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    build_model(tokenizer, SHAPE, seed=0).save_pretrained(folder)
+    check_weights(str(folder))
+    weights = folder / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=r"model\.safetensors cannot be read: "):
+        check_weights(str(folder))
+    weights.unlink()
+    with pytest.raises(ModelError, match="no weights there"):
+        check_weights(str(folder))
+    (folder / "a.safetensors").write_bytes(whole)
+    index = {"weight_map": {"x": "a.safetensors", "y": "b.safetensors"}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(ModelError, match=r"b\.safetensors cannot be read: No such file"):
+        check_weights(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "t5"}, "is no causal language model"),
+        ({"model_type": "none"}, "its config.json cannot be used"),
+        ({"hidden_size": "a"}, "its config.json cannot be used"),
+    ],
+)
+def test_a_config_that_makes_no_model_is_one_line(
+    tokenizer: Any, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    build_model(tokenizer, SHAPE, seed=0).save_pretrained(tmp_path)
+    assert context_of(str(tmp_path)) == SHAPE.context
+    assert all(parameter.is_meta for parameter in load_shape(str(tmp_path)).parameters())
+    config = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(ModelError) as caught:
+        load_shape(str(tmp_path))
+    assert str(caught.value).startswith(f"model {str(tmp_path)!r}: {message}")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:

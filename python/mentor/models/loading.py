@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from mentor.errors import ModelError
 
-__all__ = ["calm", "check_tokenizer", "context_of", "load_model", "load_tokenizer", "on_gpu"]
+__all__ = [
+    "calm",
+    "check_tokenizer",
+    "check_weights",
+    "context_of",
+    "load_model",
+    "load_shape",
+    "load_tokenizer",
+    "on_gpu",
+]
 
 
 def load_tokenizer(folder: str) -> Any:
@@ -31,7 +41,7 @@ def load_tokenizer(folder: str) -> Any:
         raise ModelError(f"model {folder!r}: no config.json there; a folder saved by save_pretrained is wanted")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=local, padding_side="left")
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever a file can get wrong
         raise ModelError(f"model {folder!r}: its tokenizer cannot be loaded: {_first_line(error)}") from None
     check_tokenizer(tokenizer, folder)
     return tokenizer
@@ -43,7 +53,12 @@ def check_tokenizer(tokenizer: Any, folder: str) -> None:
     Raises:
         ModelError: The template is missing, knows no tools, or TRL can neither parse nor train with it.
     """
-    from trl.chat_template_utils import add_response_schema, get_training_chat_template, supports_tool_calling
+    from trl.chat_template_utils import (
+        add_response_schema,
+        get_training_chat_template,
+        is_chat_template_prefix_preserving,
+        supports_tool_calling,
+    )
 
     if tokenizer.chat_template is None:
         raise ModelError(
@@ -60,10 +75,14 @@ def check_tokenizer(tokenizer: Any, folder: str) -> None:
             ) from None
     try:
         patched = get_training_chat_template(tokenizer)
-    except ValueError:
-        raise ModelError(
-            f"model {folder!r}: its chat template is not prefix-preserving or has no {{% generation %}} markers"
-        ) from None
+    except ValueError:  # TRL has none that fits
+        try:
+            preserving = is_chat_template_prefix_preserving(tokenizer)
+        except Exception:  # noqa: BLE001 - whatever a template raises
+            preserving = False
+        if not preserving:
+            raise ModelError(f"model {folder!r}: its chat template is not prefix-preserving") from None
+        patched = None  # good for rollouts; what imitates needs {% generation %} markers and looks for them itself
     if patched is not None:
         tokenizer.chat_template = patched
     if tokenizer.pad_token is None:
@@ -71,10 +90,69 @@ def check_tokenizer(tokenizer: Any, folder: str) -> None:
 
 
 def context_of(model: str) -> int:
-    """Longest sequence that a model takes, 0 where it does not say."""
+    """Longest sequence that a model takes, 0 where it does not say.
+
+    Raises:
+        ModelError: Its ``config.json`` cannot be used.
+    """
+    return int(getattr(_config(model).get_text_config(), "max_position_embeddings", 0) or 0)
+
+
+def load_shape(model: str) -> Any:
+    """The model without the values of its weights, on torch's ``meta`` device, where it takes no memory.
+
+    Raises:
+        ModelError: It is no causal language model.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = _config(model)
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config)
+    except Exception as error:  # noqa: BLE001 - whatever a config can get wrong
+        raise ModelError(f"model {model!r}: is no causal language model: {_first_line(error)}") from None
+
+
+def check_weights(folder: str) -> None:
+    """Check that the weights of a local model are there and complete, without reading them.
+
+    Raises:
+        ModelError: A file is missing or damaged.
+    """
+    from safetensors import SafetensorError, safe_open
+    from transformers.utils import SAFE_WEIGHTS_INDEX_NAME, SAFE_WEIGHTS_NAME, WEIGHTS_INDEX_NAME, WEIGHTS_NAME
+
+    place = Path(folder)
+    if not place.is_dir():
+        return  # a name on the hub
+    kinds = (SAFE_WEIGHTS_NAME, SAFE_WEIGHTS_INDEX_NAME, WEIGHTS_NAME, WEIGHTS_INDEX_NAME)
+    found = next((name for name in kinds if (place / name).is_file()), None)
+    if found is None:
+        raise ModelError(f"model {folder!r}: no weights there; a folder saved by save_pretrained is wanted")
+    name = found
+    try:
+        parts = [found]
+        if found.endswith(".json"):
+            parts = sorted(set(json.loads((place / found).read_bytes())["weight_map"].values()))
+        for name in parts:
+            if name.endswith(".safetensors"):
+                with safe_open(place / name, framework="pt"):
+                    pass
+            else:
+                (place / name).stat()
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, SafetensorError) as error:
+        raise ModelError(f"model {folder!r}: {name} cannot be read: {_first_line(error)}") from None
+
+
+def _config(model: str) -> Any:
     from transformers import AutoConfig
 
-    return int(getattr(AutoConfig.from_pretrained(model).get_text_config(), "max_position_embeddings", 0) or 0)
+    try:
+        return AutoConfig.from_pretrained(model, local_files_only=Path(model).is_dir())
+    except Exception as error:  # noqa: BLE001 - whatever a file can get wrong
+        raise ModelError(f"model {model!r}: its config.json cannot be used: {_first_line(error)}") from None
 
 
 def load_model(folder: str, *, dtype: Any = None) -> Any:

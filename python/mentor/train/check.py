@@ -6,10 +6,12 @@ import time
 from typing import Any
 
 from rich.table import Table
+from trl.chat_template_utils import has_generation_markers
 
-from mentor.config import TrainConfig
+from mentor.config import METHODS, TrainConfig
 from mentor.errors import ConfigError, ModelError
 from mentor.evaluate.processes import Processes
+from mentor.models.loading import check_weights, load_shape
 from mentor.rollouts import Chat, Request
 from mentor.suites import execute
 from mentor.train.memory import available, estimate, shown
@@ -38,7 +40,7 @@ def dry_run(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None, process
     table = Table(title=f"dry run: {config.method}, {config.preset}", title_justify="left", show_header=False)
     table.add_row("model", config.model or "built on the spot")
     if tokenizer is not None:
-        prompt = check_template(tokenizer, tasks, tasks.train[0])
+        prompt = check_template(tokenizer, tasks, tasks.train[0], marked=METHODS[config.method].phase == "sft")
         table.add_row(
             "template", f"calls are read back, results keep what stands before them; {prompt} tokens of prompt"
         )
@@ -58,26 +60,32 @@ def dry_run(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None, process
     return table
 
 
-def check_template(tokenizer: Any, tasks: TaskSets, row: Row) -> int:
+def check_template(tokenizer: Any, tasks: TaskSets, row: Row, *, marked: bool = False) -> int:
     """Write a call with the template, read it back, and append its result.
+
+    Args:
+        tokenizer: Has the template.
+        tasks: The tools.
+        row: A task.
+        marked: Whether the template has to mark what the assistant wrote, as SFT asks.
 
     Returns:
         Tokens of the row's prompt.
 
     Raises:
-        ModelError: What comes back is not what was written.
+        ModelError: What comes back is not what was written, or `marked` is wanted and the template marks nothing.
     """
+    if marked and not has_generation_markers(tokenizer.chat_template):
+        raise ModelError(
+            "the chat template marks no assistant tokens ({% generation %}), so SFT has nothing to learn; "
+            "GRPO can do without"
+        )
     chat = Chat(tokenizer, tasks.tools)
     prompt = chat.prompt(row)
     calls = row["reference"]["tool_calls"] or [{"name": row["tools"][0], "arguments": {}}]
     function = {"name": calls[0]["name"], "arguments": calls[0]["arguments"]}
     asked = {"role": "assistant", "content": "", "tool_calls": [{"type": "function", "function": function}]}
-    whole = tokenizer.apply_chat_template(
-        [*row["messages"], asked],
-        tools=tasks.tools.only(*row["tools"]).schemas,
-        tokenize=True,
-        return_dict=False,
-    )
+    whole = chat.render([*row["messages"], asked], tools=tasks.tools.only(*row["tools"]).schemas)
     if whole[: len(prompt)] != prompt:
         raise ModelError("the chat template is not prefix-preserving: an answer changes the tokens of its prompt")
     ends = [at for at, token in enumerate(whole) if at >= len(prompt) and token == tokenizer.eos_token_id]
@@ -97,13 +105,12 @@ def check_memory(config: TrainConfig, prompt: int, processes: Processes) -> list
 
     Raises:
         ConfigError: The weights and what training adds to them do not fit.
+        ModelError: The weights are not there, or the model is no causal language model.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
 
-    with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(str(config.model)))
-    needed = estimate(model, config, prompt=prompt, processes=processes.count)
+    check_weights(str(config.model))
+    needed = estimate(load_shape(str(config.model)), config, prompt=prompt, processes=processes.count)
     where, free = available()
     sharded = processes.count > 1 and torch.cuda.is_available()  # FSDP and ZeRO split what is fixed
     share = needed.fixed // (processes.count if sharded else 1)
