@@ -60,6 +60,10 @@ def test_a_written_configuration_reads_back_as_itself(tmp_path: Path) -> None:
     assert parse_config(["--config", file]).config == config
 
 
+def test_a_launcher_is_no_part_of_a_configuration() -> None:
+    assert parse_config(["--accelerate", "single"]).config == resolve(TrainConfig())
+
+
 def test_resume_with_and_without_a_folder() -> None:
     assert parse_config(["--resume"]).resume == "latest"
     assert parse_config(["--resume", "runs/a"]).resume == "runs/a"
@@ -101,6 +105,11 @@ REFUSED = {
     ("--preset", "custom"): "preset 'custom' needs --model DIR, a local transformers model",
     ("--resume", "runs/a", "--seed", "1"): "--resume goes on with the run's own configuration; leave out seed",
     ("--method", "sft", "--lora-r", "4"): "method 'sft' trains all weights; leave out lora_r",
+    ("--splits", ","): "splits names none; leave it out to evaluate on all of the suite",
+    ("--seed", "4294967296"): "seed is 4294967296, must be at most 4294967295",
+    ("--base-seed", "4294967296"): "base_seed is 4294967296, must be at most 4294967295",
+    ("--dataset", ""): "dataset '': no such file",
+    ("--accel", "single"): "unrecognized arguments: --accel single",
     ("--config", "/no/such"): "config file '/no/such': No such file or directory",
 }
 
@@ -121,6 +130,7 @@ def test_tiny_takes_no_model(tmp_path: Path) -> None:
 BAD_FILES = {
     "steps: 1\n": f"unknown key 'steps' (did you mean 'max_steps'?); known: {KEYS}",
     "max_steps: [1]\n": "max_steps is [1], must be a whole number",
+    "splits: [1]\n": "splits: names are wanted, separated by commas",
     "- a\n": "expected keys and values, found a list",
 }
 

@@ -163,6 +163,9 @@ def test_the_verbose_teacher_is_right_and_long_winded() -> None:
 def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match=r"leak is 1\.5, must be from 0 to 1"):
         hints(1.5)
+    for leak in ("abc", None, True, [1]):
+        with pytest.raises(InputError, match=r"leak is .*, must be from 0 to 1"):
+            open_suite("hints", leak=leak)
     with pytest.raises(InputError, match="no split 'deep'; known: in_domain, nohint"):
         draw("deep")
     with pytest.raises(InputError, match="no behaviour 'clever'; known: correct"):

@@ -53,6 +53,7 @@ def parse_config(argv: Sequence[str]) -> Request:
     except jsonargparse.ArgumentError as error:
         raise ConfigError(_reason(str(error))) from None
     given = {name: value for name, value in vars(parsed).items() if value is not None}
+    given.pop("accelerate", None)  # for who starts the processes
     resume, dry_run = given.pop("resume", None), bool(given.pop("dry_run", False))
     path = given.pop("config", None)
     if resume is not None and (given or path is not None):
@@ -68,6 +69,7 @@ def _parser(jsonargparse: Any) -> Any:
         description="Teacher-guided GRPO with tools in a sandbox. Without options: the tiny preset, in minutes on CPU.",
         exit_on_error=False,
         default_env=False,
+        allow_abbrev=False,
     )
     parser.add_argument("--config", type=str, metavar="FILE", help="YAML file; the command line wins over it")
     parser.add_argument(
@@ -146,7 +148,7 @@ def _reason(text: str) -> str:
     key = re.match(r'Parser key "(\w+)"', line)
     value = re.search(r"Given value: (.*?)$", line)
     if key is None or value is None:
-        return line
+        return re.sub(r'^Parser key "(\w+)":', r"\1:", line)
     kind = get_type_hints(TrainConfig).get(key[1])
     wanted = next((words for type_, words in _KINDS.items() if kind in (type_, type_ | None)), "a text")
     return f"{key[1]} is {value[1]}, must be {wanted}"

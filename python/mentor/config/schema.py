@@ -181,6 +181,9 @@ _AT_LEAST: Mapping[str, int] = MappingProxyType(
 )
 
 
+_LARGEST_SEED = 2**32 - 1
+"""NumPy, which transformers seeds too, takes no larger one."""
+
 _TRACKERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"tensorboard": ("tensorboard", "tensorboardX"), "wandb": ("wandb",), "trackio": ("trackio",)}
 )
@@ -198,6 +201,11 @@ def _check(values: Mapping[str, Any]) -> None:
         raise ConfigError(f"beta is {values['beta']}, must not be negative")
     if values["threads"] is not None and values["threads"] > (cores := os.cpu_count() or 1):
         raise ConfigError(f"threads is {values['threads']}, but this machine has {cores} cores")
+    for name in ("seed", "base_seed"):
+        if values[name] is not None and values[name] > _LARGEST_SEED:
+            raise ConfigError(f"{name} is {values[name]}, must be at most {_LARGEST_SEED}")
+    if values["splits"] is not None and not values["splits"]:
+        raise ConfigError("splits names none; leave it out to evaluate on all of the suite")
     known("report_to", values["report_to"], ("none", *_TRACKERS))
     packages = _TRACKERS.get(values["report_to"])
     if packages and not any(importlib.util.find_spec(name) for name in packages):
@@ -216,7 +224,7 @@ def _check(values: Mapping[str, Any]) -> None:
     _check_vllm(values)
     for name in (values["suite"], *(values["eval_suites"] or ())):
         known("suite", name.partition(":")[0], SUITES)
-    if values["dataset"] and not Path(values["dataset"]).is_file():
+    if values["dataset"] is not None and not Path(values["dataset"]).is_file():
         raise ConfigError(f"dataset {values['dataset']!r}: no such file")
     model = values["model"]
     if model and not Path(model).is_dir() and not _HUB_NAME.fullmatch(model):

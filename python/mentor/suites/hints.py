@@ -126,8 +126,8 @@ def hints(leak: float = 0.4) -> Suite:
         >>> hints(0.15).splits["in_domain"]
         'a hint in each prompt, right in 15% of them'
     """
-    if not 0 <= leak <= 1:
-        raise InputError(f"leak is {leak}, must be from 0 to 1")
+    if isinstance(leak, bool) or not isinstance(leak, int | float) or not 0 <= leak <= 1:
+        raise InputError(f"leak is {leak!r}, must be from 0 to 1")
     splits = _splits(leak)
     return Suite(
         name="hints",
