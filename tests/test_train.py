@@ -320,8 +320,8 @@ def test_refusals_are_one_line_and_leave_nothing(cache: Path, tmp_path: Path) ->
     (tmp_path / "bad.jsonl").write_text('{"prompt": "?", "reference": {"tool_calls": []}}\n')
     task = {"prompt": "?", "tools": ["fly"], "reference": {"answer": "1", "tool_calls": []}}
     (tmp_path / "fly.jsonl").write_text(json.dumps(task) + "\n")
-    task = {"prompt": "x" * 4000, "tools": [], "reference": {"answer": "1", "tool_calls": []}}
-    (tmp_path / "long.jsonl").write_text((json.dumps(task) + "\n") * 2)
+    tasks = [{"prompt": x * 4000, "tools": [], "reference": {"answer": "1", "tool_calls": []}} for x in "xy"]
+    (tmp_path / "long.jsonl").write_text("".join(json.dumps(task) + "\n" for task in tasks))
     known = "add, subtract, multiply, divide, sum_numbers, floor, ceil, round_number, power, sqrt, abs_value, modulo"
     refused = {
         (

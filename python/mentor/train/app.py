@@ -38,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
     try:
         from mentor.train.folder import disk_trouble
+        from mentor.train.memory import exhausted
         from mentor.train.pipeline import run
         from mentor.train.progress import Reporter
         from mentor.train.signals import Interrupted
@@ -59,7 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except MentorError as error:
         return _fail(str(error), 1)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
+        if exhausted(error):
+            words = "lower micro_batch, rollouts_per_step or max_completion_length"
+            return _fail(f"out of memory: {words}; earlier checkpoints are kept", 1)
         if "probability tensor" not in str(error):  # torch's words, where transformers samples
             raise
         return _fail("the policy diverged: its probabilities are no longer finite; lower learning_rate", 1)

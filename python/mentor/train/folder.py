@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from mentor.config import TrainConfig
-from mentor.errors import ConfigError
+from mentor.errors import ConfigError, MentorError
 
 __all__ = ["RunFolder", "complete_folder", "disk_trouble", "latest_run"]
 
@@ -106,10 +107,20 @@ class RunFolder:
         partial.replace(self.path / name)
 
     def append(self, name: str, row: Mapping[str, Any]) -> None:
-        """Append one JSON line; a line that does not fit on the disk leaves no half of it behind."""
+        """Append one JSON line; a line that does not fit on the disk leaves no half of it behind.
+
+        Raises:
+            MentorError: A number is not finite, as the loss of a policy that diverged.
+            OSError: The disk is full.
+        """
         target = self.path / name
         before = target.stat().st_size if target.exists() else 0
-        line = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+        try:
+            line = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+        except ValueError:
+            broken = [key for key, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
+            bad = broken[0] if broken else name
+            raise MentorError(f"the policy diverged: {bad} is no longer finite; lower learning_rate") from None
         try:
             with target.open("a", encoding="utf-8") as file:
                 file.write(line)

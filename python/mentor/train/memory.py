@@ -7,7 +7,7 @@ from typing import Any
 
 from mentor.config import METHODS, TrainConfig
 
-__all__ = ["Memory", "available", "estimate", "shown"]
+__all__ = ["Memory", "available", "estimate", "exhausted", "shown"]
 
 _GIB = 2**30
 
@@ -100,6 +100,12 @@ def estimate(model: Any, config: TrainConfig, *, prompt: int, processes: int = 1
         cache=0 if config.use_vllm else rollouts * length * text.num_hidden_layers * heads * width * 2 * state,
         activations=micro * length * (per_token + wide) if trains else 0,
     )
+
+
+def exhausted(error: BaseException) -> bool:
+    """Whether an error says that there is no memory left, on the GPU or on the CPU."""
+    words = ("out of memory", "can't allocate memory", "not enough memory")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in str(error) for w in words))
 
 
 def available() -> tuple[str, int]:

@@ -20,6 +20,7 @@ from mentor.evaluate import evaluate_split
 from mentor.evaluate.processes import Processes
 from mentor.models.loading import context_of, load_model, load_tokenizer
 from mentor.report import write_report
+from mentor.rollouts import Chat
 from mentor.train.cache import start_model
 from mentor.train.check import check_memory, check_template, dry_run
 from mentor.train.folder import RunFolder, complete_folder, latest_run
@@ -29,7 +30,7 @@ from mentor.train.progress import Bar, Reporter, results_table
 from mentor.train.recipes import BaseRecipe, recipe_for
 from mentor.train.sft import demonstrations, run_sft
 from mentor.train.signals import stop_on_interrupt
-from mentor.train.tasks import Row, TaskSets, check_lengths, load_tasks
+from mentor.train.tasks import Row, TaskSets, check_lengths, load_tasks, to_columns
 
 __all__ = ["run"]
 
@@ -65,6 +66,7 @@ def run(request: Request, reporter: Reporter) -> Path:
         _recipe(config)
     tasks = load_tasks(config)
     tokenizer = load_tokenizer(config.model) if config.model is not None else None
+    _check_count(config, tasks)
     _check_lengths(config, tasks, tokenizer)
     if METHODS[config.method].verbose:
         demonstrations(replace(config, demonstrations=1), tasks)
@@ -74,7 +76,8 @@ def run(request: Request, reporter: Reporter) -> Path:
         reporter.say("all usable; nothing was started")
         return folder.path
     if tokenizer is not None:
-        check_memory(config, check_template(tokenizer, tasks, tasks.train[0]), processes)
+        marked = METHODS[config.method].phase == "sft"
+        check_memory(config, check_template(tokenizer, tasks, tasks.train[0], marked=marked), processes)
     if request.resume is None and processes.main:
         folder = RunFolder.create(folder.path, config)
     processes.wait()
@@ -97,7 +100,7 @@ def _open(request: Request) -> tuple[TrainConfig, RunFolder]:
         return resolve(TrainConfig(**saved)), RunFolder(path)
     except OSError as error:
         raise ConfigError(f"nothing to resume in {str(path)!r}: config.yaml: {error.strerror}") from None
-    except (yaml.YAMLError, TypeError, AttributeError):
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, AttributeError):
         raise ConfigError(f"nothing to resume in {str(path)!r}: config.yaml holds no configuration") from None
 
 
@@ -112,6 +115,16 @@ def _check_processes(config: TrainConfig, processes: Processes) -> None:
         raise ConfigError(f"num_generations is {group}, must be at most rollouts_per_step ({rollouts})")
 
 
+def _check_count(config: TrainConfig, tasks: TaskSets) -> None:
+    """Check that the tasks fill one step: TRL drops what does not, and would train nothing without a word."""
+    prompts = (config.rollouts_per_step or 1) // (config.num_generations or 1)
+    if METHODS[config.method].phase == "grpo" and len(tasks.train) < prompts:
+        raise ConfigError(
+            f"{len(tasks.train)} training tasks are too few: a step takes {prompts} prompts "
+            "(rollouts_per_step / num_generations); give more tasks, or lower rollouts_per_step"
+        )
+
+
 def _check_lengths(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None) -> None:
     """Check that every prompt of a dataset fits; without a tokenizer yet (tiny), bytes stand for tokens."""
     if config.dataset is None:
@@ -119,12 +132,12 @@ def _check_lengths(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None) 
     context = _recipe(config).shape.context if config.model is None else context_of(config.model)
     if not context:
         return
+    chat = Chat(tokenizer, tasks.tools)
 
     def count(row: Row) -> int:
         if tokenizer is None:
-            return sum(len(str(message["content"]).encode()) for message in row["messages"]) + _TINY_FRAME
-        schemas = tasks.tools.only(*row["tools"]).schemas
-        return len(tokenizer.apply_chat_template(row["messages"], tools=schemas, tokenize=True, return_dict=False))
+            return sum(len(message["content"].encode()) for message in to_columns([row])[0]["prompt"]) + _TINY_FRAME
+        return len(chat.prompt(row))
 
     rows = [*tasks.train, *(tasks.splits["in_domain"].rows if "in_domain" in tasks.splits else ())]
     check_lengths(rows, count=count, room=context - (config.max_completion_length or 0), where=config.dataset)
@@ -151,6 +164,8 @@ class _Run:
     def go(self, tokenizer: Any | None) -> None:
         """Run what is left to run."""
         if self._evaluated("after"):
+            if self.processes.main and not (self.folder.path / "report.html").is_file():
+                self._report()
             self.reporter.say("this run is finished; nothing to resume")
             return
         trained = self.folder.path / "model"
@@ -167,11 +182,14 @@ class _Run:
         else:
             self._evaluate(model, tokenizer, "after")
         if self.processes.main:
-            report = write_report(self.folder.path)
-            title = f"{self.config.method}, seed {self.config.seed}: before -> after"
-            self.reporter.console.print(results_table(self.folder.rows("eval.jsonl"), title))
-            self.reporter.say(f"report: {report}")
+            self._report()
         self.processes.wait()
+
+    def _report(self) -> None:
+        report = write_report(self.folder.path)
+        title = f"{self.config.method}, seed {self.config.seed}: before -> after"
+        self.reporter.console.print(results_table(self.folder.rows("eval.jsonl"), title))
+        self.reporter.say(f"report: {report}")
 
     def _load(self, folder: Path | str) -> tuple[Any, Any]:
         """A model and its tokenizer, on this process's device."""

@@ -74,7 +74,8 @@ class TaskSets:
 def load_tasks(config: TrainConfig, *, unseen_by: Mapping[str, Collection[tuple[int, int]]] | None = None) -> TaskSets:
     """Read or make all tasks of a run, open their tools, and check that every offered tool can run.
 
-    With ``dataset``, the last tenth of the file (at most ``eval_tasks`` rows) is held out as ``in_domain``.
+    With ``dataset``, the last tenth of the file (at most ``eval_tasks`` rows) is held out as ``in_domain``; rows that
+    ask the same as one of those are not trained on. No evaluated split of a suite holds a prompt that is trained on.
 
     Args:
         config: What to make.
@@ -91,11 +92,12 @@ def load_tasks(config: TrainConfig, *, unseen_by: Mapping[str, Collection[tuple[
         found = _from_file(config, config.dataset)
     else:
         found = _from_suite(config, others.get(config.suite, ()))
+    trained = {str(row["messages"][-1].get("content")) for row in found.train}
     for name in config.eval_suites or ():
         suite = named_suite(name)
         tools = suite.open_tools()
         seen = _prompts(task for seed, count in others.get(name, ()) for task in _drawn(suite, tools, seed, count))
-        splits = _splits(suite, tools, config, exclude=seen, prefix=f"{name}/")
+        splits = _splits(suite, tools, config, exclude=trained | seen, prefix=f"{name}/")
         found.splits.update(splits)
     if config.splits is not None:
         unknown = next((name for name in config.splits if name not in found.splits), None)
@@ -168,7 +170,10 @@ def _from_file(config: TrainConfig, path: str) -> TaskSets:
     if len(rows) < _LEAST_ROWS:
         raise DataError(f"{path}: at least {_LEAST_ROWS} tasks are wanted, found {len(rows)}")
     held = min(_known(config.eval_tasks), max(1, len(rows) // 10))
-    train = rows[:-held][: _known(config.train_tasks)]
+    asked = [row["messages"] for row in rows[-held:]]
+    train = [row for row in rows[:-held] if row["messages"] not in asked][: _known(config.train_tasks)]
+    if not train:
+        raise DataError(f"{path}: all rows ask the same as those that are held out (the last {held})")
     return TaskSets(tools=tools, train=train, splits={"in_domain": Split(rows[-held:], tools)})
 
 
@@ -260,16 +265,26 @@ def check_lengths(rows: Iterable[Mapping[str, Any]], *, count: Callable[[Any], i
 
 
 def to_columns(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Turn tasks into dataset rows; whatever is nested goes in as JSON text, which Arrow leaves alone."""
+    """Turn tasks into dataset rows; whatever is nested goes in as JSON text, which Arrow leaves alone.
+
+    The prompt is for TRL's logs: rollouts begin with the row's own messages.
+    """
     return [
         {
-            "prompt": list(row["messages"]),
+            "prompt": [{"role": message["role"], "content": _text(message)} for message in row["messages"]],
             "task_id": row["id"],
             "reference": json.dumps(row["reference"]),
             "offered": json.dumps(list(row["tools"])),
         }
         for row in rows
     ]
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    content = message.get("content")
+    if isinstance(content, str) and not message.get("tool_calls"):
+        return content
+    return json.dumps({key: value for key, value in message.items() if key != "role"}, ensure_ascii=False)
 
 
 def _names(tools: Sequence[Any]) -> Iterable[str]:
