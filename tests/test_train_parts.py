@@ -18,6 +18,7 @@ from datasets import Dataset
 from mentor.config import TrainConfig, resolve
 from mentor.data import write_tasks
 from mentor.errors import DataError, MentorError
+from mentor.models.tiny import ModelShape, build_model, build_tokenizer
 from mentor.suites import open_suite
 from mentor.train.app import main
 from mentor.train.folder import RunFolder
@@ -109,6 +110,18 @@ def test_refusals_before_any_work(
     assert main([word.format(tmp_path) for word in arguments]) == 2
     assert capsys.readouterr().err == f"error: {message.format(tmp_path)}\n"
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_context_that_a_prompt_fills_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shape = ModelShape(hidden=16, layers=1, heads=2, vocabulary=420, context=64)
+    tokenizer = build_tokenizer(["Take 1 plus 2"] * 3, shape)
+    build_model(tokenizer, shape, seed=0).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    capsys.readouterr()  # transformers shows a bar while it saves
+    assert main(["--model", str(tmp_path), "--dry-run", "--splits", "in_domain", "--eval-tasks", "2"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"error: model {str(tmp_path)!r} has a context of 64 tokens, which the prompt of task ")
+    assert len(told.splitlines()) == 1
 
 
 def test_few_tasks_are_enough_for_what_takes_no_groups() -> None:

@@ -172,7 +172,7 @@ def _request(call: Mapping[str, Any]) -> Request:
     function = call.get("function")
     if call.get("type", "function") != "function" or not isinstance(function, Mapping):
         return Request("error", flaw=f"calls of the type {call.get('type')!r} are not known")
-    name = str(function.get("name")).encode("utf-8", "replace").decode()  # JSON's \\ud800 alone is no text
+    name = str(function.get("name")).encode("utf-8", "replace").decode()  # a lone surrogate is no text
     return Request(name, function.get("arguments"))
 
 

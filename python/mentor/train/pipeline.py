@@ -126,13 +126,23 @@ def _check_count(config: TrainConfig, tasks: TaskSets) -> None:
 
 
 def _check_lengths(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None) -> None:
-    """Check that every prompt of a dataset fits; without a tokenizer yet (tiny), bytes stand for tokens."""
-    if config.dataset is None:
+    """Check that every prompt of a dataset fits, and of a suite one: they are all alike.
+
+    Without a tokenizer yet (tiny), bytes stand for tokens; a suite with a base of its own has short prompts.
+    """
+    if config.dataset is None and config.model is None:
         return
     context = _recipe(config).shape.context if config.model is None else context_of(config.model)
     if not context:
         return
     chat = Chat(tokenizer, tasks.tools)
+    if config.dataset is None:
+        if (length := len(chat.prompt(tasks.train[0]))) >= context:
+            raise ConfigError(
+                f"model {config.model!r} has a context of {context} tokens, "
+                f"which the prompt of task {tasks.train[0]['id']!r} fills ({length} tokens)"
+            )
+        return
 
     def count(row: Row) -> int:
         if tokenizer is None:
