@@ -19,9 +19,11 @@ from mentor.config import TrainConfig, resolve
 from mentor.data import write_tasks
 from mentor.errors import DataError, MentorError
 from mentor.models.tiny import ModelShape, build_model, build_tokenizer
+from mentor.rollouts import Budget
 from mentor.suites import open_suite
 from mentor.train.app import main
 from mentor.train.folder import RunFolder
+from mentor.train.grpo import budget_of
 from mentor.train.memory import exhausted
 from mentor.train.tasks import load_tasks, to_columns
 
@@ -135,6 +137,13 @@ def test_a_number_that_is_not_finite_ends_the_run_with_a_word(tmp_path: Path) ->
     with pytest.raises(MentorError, match=r"^the policy diverged: loss is no longer finite; lower learning_rate$"):
         folder.append("metrics.jsonl", {"step": 2, "loss": math.nan})
     assert folder.rows("metrics.jsonl") == [{"step": 1, "loss": 2.0}]
+
+
+def test_evaluation_takes_no_more_at_a_time_than_a_step_does() -> None:
+    """The memory that the dry run counts is that of a step's rollouts."""
+    large = resolve(TrainConfig(preset="qwen2.5-7b"))
+    assert (budget_of(large).batch, budget_of(large, processes=4).batch) == (40, 10)
+    assert budget_of(resolve(TrainConfig())).batch == Budget().batch
 
 
 def test_memory_that_is_exhausted_is_told_from_other_errors() -> None:

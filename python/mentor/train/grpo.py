@@ -13,7 +13,7 @@ from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState
 from trl import GRPOConfig
 
-from mentor.config import METHODS, TrainConfig
+from mentor.config import BUILT, METHODS, TrainConfig
 from mentor.evaluate.measure import kept_rollout
 from mentor.evaluate.processes import Processes
 from mentor.rewards import RewardFunction
@@ -140,9 +140,11 @@ def run_grpo(
     return trainer
 
 
-def budget_of(config: TrainConfig) -> Budget:
-    """A rollout's limits."""
+def budget_of(config: TrainConfig, *, processes: int = 1) -> Budget:
+    """A rollout's limits; a model from elsewhere is evaluated in batches of a step's size, which are known to fit."""
+    step = {} if config.preset in BUILT else {"batch": max(1, (config.rollouts_per_step or 1) // processes)}
     return Budget(
+        **step,
         max_tokens=config.max_completion_length or 1,
         max_turns=config.max_tool_turns or 1,
         max_tool_calls=config.max_tool_calls,

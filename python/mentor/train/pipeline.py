@@ -325,7 +325,7 @@ class _Run:
                     split.rows,
                     tools=split.tools,
                     reward=self.method.reward,
-                    budget=budget_of(config),
+                    budget=budget_of(config, processes=self.processes.count),
                     seed=config.seed,
                     judge=self.tasks.judge,
                     temperature=config.temperature or 1.0,
