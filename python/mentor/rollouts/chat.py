@@ -153,7 +153,10 @@ class Chat:
         """Render results behind a conversation whose end is known, and take what comes after it."""
         name = messages[0]["name"]
         call = {"type": "function", "function": {"name": name, "arguments": {}}}
-        before = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+        before: list[Mapping[str, Any]] = [
+            {"role": "user", "content": "x"},
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+        ]
         start = self._starts.get(name)
         if start is None:
             start = _remember(self._starts, name, self.render(before))
