@@ -66,8 +66,8 @@ def run(request: Request, reporter: Reporter) -> Path:
         _recipe(config)
     tasks = load_tasks(config)
     tokenizer = load_tokenizer(config.model) if config.model is not None else None
-    _check_count(config, tasks)
     _check_lengths(config, tasks, tokenizer)
+    _check_count(config, tasks)
     if METHODS[config.method].verbose:
         demonstrations(replace(config, demonstrations=1), tasks)
     torch.set_num_threads(config.threads or torch.get_num_threads())
