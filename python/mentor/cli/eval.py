@@ -85,8 +85,9 @@ def evaluate(
             raise ConfigError(f"{output}: the ending is unknown; known are {', '.join(_ENDINGS)}")
         if dataset is not None and (suites or splits):
             raise ConfigError("--dataset brings its own tasks; leave out --suite and --splits")
-        os.environ.setdefault("HF_HUB_OFFLINE", "1")
         folders = [_resolved(name) for name in models]
+        if all(Path(folder).is_dir() for folder, _ in folders):
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is asked of the hub
         runs = [run for _, run in folders if run is not None]
         config = _config(runs, suites, splits, count, dataset=dataset)
         changes: dict[str, Any] = {
