@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 import mentor
 from mentor.errors import InputError, ModelError
@@ -283,6 +283,28 @@ def test_greedy_decoding_is_that_of_generate(
         results = [torch.randint(5, len(tokenizer), (1 + at % 5,), generator=generator).tolist() for at in keep]
         prefixes = [prefixes[at] + answers[at] + result for at, result in zip(keep, results, strict=True)]
         rollouts = [rollouts[at] for at in keep]
+
+
+@pytest.mark.parametrize("lean", [True, False])
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2"])
+def test_other_architectures_decode_as_generate_does(
+    tokenizer: Any, kind: str, lean: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes = {"vocab_size": len(tokenizer), "num_key_value_heads": 2, "initializer_range": 0.3, **shape}
+    torch.manual_seed(1)
+    config = AutoConfig.for_model(kind, **sizes, **({"sliding_window": None} if kind == "mistral" else {}))
+    model = AutoModelForCausalLM.from_config(config).eval()
+    assert can_decode(model)
+    if not lean:
+        monkeypatch.setattr(LeanForward, "knows", staticmethod(lambda decoder: False))
+    decoder = Decoder(model, ends=frozenset(), picker=Picker(Sampling(temperature=0), key=(0,), length=200))
+    prefixes = [[5, 6, 7], list(range(20, 40)), [50, 60]]
+    for result in ([8, 9], [10]):
+        wanted = [reference(model, tokenizer, [prefix], 6)[0] for prefix in prefixes]
+        found = decoder(prefixes, [0, 1, 2], [6, 6, 6])[0]
+        assert [one[: len(two)] for one, two in zip(found, wanted, strict=True)] == wanted
+        prefixes = [prefix + one + result for prefix, one in zip(prefixes, found, strict=True)]
 
 
 @pytest.mark.parametrize("turns", [1, 2])

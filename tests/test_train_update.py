@@ -10,14 +10,37 @@ import pytest
 pytest.importorskip("trl")
 
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
 from trl.trainer.utils import add_fused_lm_head
 
 from mentor.errors import ConfigError
 from mentor.models.tiny import ModelShape, build_model, build_tokenizer
+from mentor.rollouts import can_decode
 from mentor.train.launch import PROFILES, profile_file, split_launch
 from mentor.train.update import shared_logps
 
 pytestmark = pytest.mark.train
+
+
+@pytest.mark.parametrize("kind", ["llama", "mistral", "qwen2", "qwen3"])
+def test_every_architecture_gives_its_own_log_probabilities(kind: str) -> None:
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    sizes = {"vocab_size": 90, "num_key_value_heads": 2, "initializer_range": 0.3, **shape}
+    torch.manual_seed(1)
+    config = AutoConfig.for_model(kind, **sizes, **({"sliding_window": None} if kind == "mistral" else {}))
+    model = AutoModelForCausalLM.from_config(config).eval()
+    assert can_decode(model)
+    ids = torch.randint(5, 90, (3, 6 + 4))
+    mask = torch.ones_like(ids)
+    ids[0, :3] = mask[0, :3] = 0
+    ids[1, 8:] = mask[1, 8:] = 0
+    found, _ = shared_logps(model, ids, mask, 6, 1.0)
+    for row in range(3):
+        own = ids[row][mask[row].bool()].unsqueeze(0)
+        count = int(mask[row, 6:].sum())
+        logs = model(input_ids=own).logits[0, -count - 1 : -1].log_softmax(-1)
+        wanted = logs.gather(1, own[0, -count:].unsqueeze(1)).squeeze(1)
+        assert torch.allclose(found[row, :count], wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize("spread", [1, 20])

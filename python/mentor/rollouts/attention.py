@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface
 
-__all__ = ["grouped_attention"]
+__all__ = ["grouped_attention", "masks_for"]
 
 _NAME = "mentor_grouped"
 
@@ -40,6 +40,14 @@ def _attend(
 
 
 AttentionInterface.register(_NAME, _attend)
+
+
+def masks_for(decoder: Any, mask: torch.Tensor | None) -> Any:
+    """A mask as a decoder's forward takes it: by kind of layer in Qwen 2 and 3, plain in Llama and Mistral.
+
+    Those drop what is by kind, without a word, and then each token sees all that there is.
+    """
+    return {"full_attention": mask} if decoder.config.model_type in ("qwen2", "qwen3") else mask
 
 
 @contextmanager

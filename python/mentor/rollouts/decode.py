@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from mentor.rollouts.attention import grouped_attention
+from mentor.rollouts.attention import grouped_attention, masks_for
 from mentor.rollouts.lean import LeanForward
 from mentor.rollouts.sampling import Picker
 
@@ -173,7 +173,7 @@ class Decoder:
         with grouped_attention(self._decoder):
             found: torch.Tensor = self._decoder(
                 input_ids=ids,
-                attention_mask={"full_attention": mask.unsqueeze(1)},
+                attention_mask=masks_for(self._decoder, mask.unsqueeze(1)),
                 position_ids=places,
                 past_key_values=rows,
                 use_cache=True,

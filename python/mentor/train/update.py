@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from mentor.rollouts.attention import grouped_attention
+from mentor.rollouts.attention import grouped_attention, masks_for
 
 __all__ = ["add_shared_prompts", "shared_logps"]
 
@@ -130,7 +130,7 @@ def _run(decoder: Any, ids: torch.Tensor, places: torch.Tensor, mask: torch.Tens
     with grouped_attention(decoder):
         found: torch.Tensor = decoder(
             input_ids=ids,
-            attention_mask={"full_attention": mask},
+            attention_mask=masks_for(decoder, mask),
             position_ids=places,
             past_key_values=cache,
             use_cache=True,
