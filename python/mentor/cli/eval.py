@@ -75,10 +75,6 @@ def evaluate(
     mentor eval ./Qwen3-0.6B --dataset tasks.jsonl --sampled 4
     """  # noqa: D301
     with needs("train"), refused():
-        from rich.console import Console
-
-        from mentor.cli.eval_result import tables, write_rows
-
         if not greedy and not sampled:
             raise ConfigError("nothing to do: neither --greedy nor --sampled")
         if output is not None and output.suffix.lower() not in _ENDINGS:
@@ -87,7 +83,11 @@ def evaluate(
             raise ConfigError("--dataset brings its own tasks; leave out --suite and --splits")
         folders = [_resolved(name) for name in models]
         if all(Path(folder).is_dir() for folder, _ in folders):
-            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is asked of the hub
+            os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is asked of the hub; read when it is imported
+        from rich.console import Console
+
+        from mentor.cli.eval_result import tables, write_rows
+
         runs = [run for _, run in folders if run is not None]
         config = _config(runs, suites, splits, count, dataset=dataset)
         changes: dict[str, Any] = {
