@@ -17,7 +17,7 @@ from datasets import Dataset
 
 from mentor.config import TrainConfig, resolve
 from mentor.data import write_tasks
-from mentor.errors import DataError, MentorError
+from mentor.errors import ConfigError, DataError, MentorError
 from mentor.models.tiny import ModelShape, build_model, build_tokenizer
 from mentor.rollouts import Budget
 from mentor.suites import open_suite
@@ -57,6 +57,14 @@ def test_what_is_trained_on_is_not_evaluated_in_other_suites_either(tmp_path: Pa
     assert len(trained) == 72
     assert not any(trained & prompts(split.rows) for split in tasks.splits.values())
     assert {len(split.rows) for name, split in tasks.splits.items() if "/" in name} == {20}
+
+
+def test_splits_that_leave_nothing_of_an_eval_suite_are_refused() -> None:
+    few = TrainConfig(eval_suites=("hints",), eval_tasks=2, train_tasks=2, splits=("in_domain",))
+    with pytest.raises(ConfigError, match=r"none is of the eval suite 'hints'; add some of hints/in_domain, "):
+        load_tasks(resolve(few))
+    found = load_tasks(resolve(replace(few, splits=("in_domain", "hints/badhint"))))
+    assert list(found.splits) == ["in_domain", "hints/badhint"]
 
 
 def test_rows_that_ask_what_is_held_out_are_not_trained_on(tmp_path: Path) -> None:

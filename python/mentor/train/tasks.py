@@ -103,6 +103,10 @@ def load_tasks(config: TrainConfig, *, unseen_by: Mapping[str, Collection[tuple[
         unknown = next((name for name in config.splits if name not in found.splits), None)
         if unknown is not None:
             raise ConfigError(f"splits: there is no {unknown!r}; known: {', '.join(found.splits)}")
+        for name in config.eval_suites or ():
+            own = [split for split in found.splits if split.startswith(f"{name}/")]
+            if not set(own) & set(config.splits):
+                raise ConfigError(f"splits: none is of the eval suite {name!r}; add some of {', '.join(own)}")
     wanted = {name: split for name, split in found.splits.items() if config.splits is None or name in config.splits}
     for rows in (found.train, *(split.rows for split in wanted.values())):
         introduce(rows, config.system_prompt)
