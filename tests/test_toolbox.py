@@ -53,20 +53,26 @@ def test_prompts_without_a_system_message_get_the_one_of_the_configuration(tmp_p
 def test_a_dataset_names_its_ready_tools() -> None:
     rows = [Task("1", "?", (), {"answer": "1", "tool_calls": []}, {"tools_suite": "units"})]
     assert dataset_tools(rows).names == mentor.tools.units().names
-    rows = [Task("1", "?", (), {"answer": "1", "tool_calls": []}, {"tools_suite": "unit"})]
-    with pytest.raises(ConfigError, match=r"^tools_suite: unknown suite 'unit'"):
-        dataset_tools(rows)
+    rows.append(Task("2", "?", (), {"answer": "1", "tool_calls": []}, {"tools_suite": "calculater"}))
+    with pytest.raises(ConfigError) as found:
+        dataset_tools(rows, where="f.jsonl: ")
+    told = "f.jsonl: task '2': tools_suite: unknown tools 'calculater' (did you mean 'calculator'?); known: calculator,"
+    assert str(found.value).startswith(told)
+    assert "units, arithmetic" in str(found.value)
 
 
 @pytest.mark.parametrize(
     ("sources", "text"),
     [
-        ([source_of("return 1", "add")], "tools_source defines the tool 'add', which there is already"),
-        ([source_of("return 1"), source_of("return 2")], "tools_source defines the tool 'f', which there is already"),
-        (["x = 1"], "tools_source cannot be loaded: tools: the source defines no function at its top level"),
+        ([source_of("return 1", "add")], "task '0': tools_source defines the tool 'add', which there is already"),
+        (
+            [source_of("return 1"), source_of("return 2")],
+            "task '1': tools_source defines the tool 'f', which there is already",
+        ),
+        (["x = 1"], "task '0': tools_source cannot be loaded: tools: the source defines no function at its top level"),
         (
             ["import numpy\n" + source_of("return 1")],
-            "tools_source cannot be loaded: tools: line 1: import numpy: the sandbox has no module 'numpy'",
+            "task '0': tools_source cannot be loaded: tools: line 1: import numpy: the sandbox has no module 'numpy'",
         ),
     ],
 )

@@ -277,7 +277,7 @@ def _tasks(config: dict[str, Any], dataset: Path | None, count: int, runs: list[
     tasks = [task for _, task in zip(range(count), read_tasks(dataset), strict=False)]
     if not tasks:
         raise DataError(f"{dataset}: there is no task in it")
-    tools = dataset_tools(tasks)
+    tools = dataset_tools(tasks, where=f"{dataset}: ")
     rows = [to_row(task, tools, where=f"{dataset}: ") for task in tasks]
     introduce(rows, config.get("system_prompt"))
     return TaskSets(tools=tools, train=rows, splits={dataset.stem: Split(rows, tools)})

@@ -82,6 +82,20 @@ class Catalog:
         """
         return self._of((Checker(checker.tool, coerce=bool(coerce)), part) for checker, part in self._entries.values())
 
+    def misfit(self, name: str, arguments: Mapping[str, Any] | str) -> Fault | None:
+        """Why a call would not get as far as its tool, or ``None``; nothing is run.
+
+        Raises:
+            TypeError: `name` is no str.
+
+        Example:
+            >>> import mentor
+            >>> mentor.tools.arithmetic().misfit("sqrt", {"x": "nine"}).kind
+            'bad_arguments'
+        """
+        found = self._find(name, arguments)
+        return found.fault if isinstance(found, Outcome) else None
+
     def _parts(self) -> list[Part]:
         return list(dict.fromkeys(part for _, part in self._entries.values()))
 

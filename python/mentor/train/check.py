@@ -13,8 +13,8 @@ from mentor.errors import ConfigError, ModelError
 from mentor.evaluate.processes import Processes
 from mentor.models.loading import check_weights, load_shape
 from mentor.rollouts import Chat, Request
-from mentor.suites import execute
 from mentor.train.memory import available, estimate, shown
+from mentor.train.references import EXECUTED, execute_references
 from mentor.train.tasks import Row, TaskSets
 
 __all__ = ["check_memory", "check_template", "dry_run"]
@@ -34,7 +34,7 @@ def dry_run(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None, process
 
     Raises:
         ModelError: The chat template cannot be used.
-        InputError: A reference's call fails.
+        DataError: A reference's call fails.
         ConfigError: The model does not fit.
     """
     table = Table(title=f"dry run: {config.method}, {config.preset}", title_justify="left", show_header=False)
@@ -44,20 +44,29 @@ def dry_run(config: TrainConfig, tasks: TaskSets, tokenizer: Any | None, process
         table.add_row(
             "template", f"calls are read back, results keep what stands before them; {prompt} tokens of prompt"
         )
-    began, calls = time.perf_counter(), 0
-    for name, split in {"train": None, **tasks.splits}.items():
-        rows, tools = (tasks.train, tasks.tools) if split is None else (split.rows, split.tools)
-        if rows:
-            wanted = rows[0]["reference"]["tool_calls"]
-            execute(tools, wanted, setup=rows[0]["setup"], where=f"{name}: task {rows[0]['id']!r}")
-            calls += len(wanted)
-    table.add_row("tools", f"{', '.join(tasks.tools)}; {calls} calls in {time.perf_counter() - began:.2f} s")
+    table.add_row("tools", ", ".join(tasks.tools))
+    table.add_row("references", _executed(config, tasks))
     table.add_row("training tasks", str(len(tasks.train)))
     table.add_row("evaluation", ", ".join(f"{name} {len(split.rows)}" for name, split in tasks.splits.items()))
     if tokenizer is not None:
         for name, size in check_memory(config, prompt, processes):
             table.add_row(name, size)
     return table
+
+
+def _executed(config: TrainConfig, tasks: TaskSets) -> str:
+    """Execute references: one of each split of a suite, whose solver made them in the sandbox, but those of a file."""
+    began, calls, done, whole = time.perf_counter(), 0, 0, 0
+    for name, rows, tools in (
+        ("train", tasks.train, tasks.tools),
+        *((name, split.rows, split.tools) for name, split in tasks.splits.items()),
+    ):
+        own = config.dataset is not None and "/" not in name
+        some = rows[: EXECUTED if own else 1]
+        calls += execute_references(some, tools, where=f"{config.dataset if own else name}: ")
+        done, whole = done + len(some), whole + len(rows)
+    shown = f"{done} of {whole}" if done < whole else f"all {whole}"
+    return f"of {shown} tasks executed; {calls} calls in {time.perf_counter() - began:.2f} s"
 
 
 def check_template(tokenizer: Any, tasks: TaskSets, row: Row, *, marked: bool = False) -> int:

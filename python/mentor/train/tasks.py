@@ -11,11 +11,13 @@ from typing import Any
 
 import mentor.tools
 from mentor.config import TrainConfig
+from mentor.config.schema import known
 from mentor.data import Task, read_tasks
 from mentor.errors import ConfigError, DataError, InputError, SandboxError
 from mentor.rewards import Judge
-from mentor.suites import Suite, open_suite
+from mentor.suites import SUITES, Suite, open_suite
 from mentor.tools import ToolSet
+from mentor.train.references import check_references
 
 __all__ = [
     "Split",
@@ -83,7 +85,7 @@ def load_tasks(config: TrainConfig, *, unseen_by: Mapping[str, Collection[tuple[
             what any of them was trained on is not drawn either.
 
     Raises:
-        DataError: A row is unusable, or the file is too short.
+        DataError: A row is unusable, its reference makes a call that cannot be made, or the file is too short.
         ConfigError: A row offers a tool that nothing can run, or there is no such split.
         InputError: A suite has no such option, or too few tasks.
     """
@@ -169,8 +171,9 @@ def _splits(
 
 def _from_file(config: TrainConfig, path: str) -> TaskSets:
     tasks = list(read_tasks(Path(path)))
-    tools = dataset_tools(tasks)
+    tools = dataset_tools(tasks, where=f"{path}: ")
     rows = [to_row(task, tools, where=f"{path}: ") for task in tasks]
+    check_references(rows, tools, where=f"{path}: ")
     if len(rows) < _LEAST_ROWS:
         raise DataError(f"{path}: at least {_LEAST_ROWS} tasks are wanted, found {len(rows)}")
     held = min(_known(config.eval_tasks), max(1, len(rows) // 10))
@@ -181,42 +184,53 @@ def _from_file(config: TrainConfig, path: str) -> TaskSets:
     return TaskSets(tools=tools, train=train, splits={"in_domain": Split(rows[-held:], tools)})
 
 
-def dataset_tools(tasks: Iterable[Task]) -> ToolSet:
+def dataset_tools(tasks: Iterable[Task], *, where: str = "") -> ToolSet:
     """Open the tools that a dataset's rows name.
 
     ``meta.tools_suite`` names ready tools or a suite (``arithmetic`` without it), ``meta.tools_source`` holds Python
     source of further ones, one module of functions.
 
+    Args:
+        tasks: The rows.
+        where: Start of the message, the file's name.
+
     Raises:
-        ConfigError: A source cannot be loaded, a name is unknown, or two tools have the same name.
+        ConfigError: A source cannot be loaded, a name is unknown, or two tools have the same name; the message names
+            the first task that asks for it.
     """
-    tasks = list(tasks)
-    suites = dict.fromkeys(str(task.meta.get("tools_suite", "arithmetic")) for task in tasks) or {"arithmetic": None}
-    sources = dict.fromkeys(str(task.meta["tools_source"]) for task in tasks if "tools_source" in task.meta)
-    parts = [("tools_suite", _ready(name)) for name in suites] + [("tools_source", _source(text)) for text in sources]
-    tools = parts[0][1]
-    for kind, part in parts[1:]:
+    suites: dict[str, str] = {}
+    sources: dict[str, str] = {}
+    for task in tasks:
+        place = f"{where}task {task.id!r}: "
+        suites.setdefault(str(task.meta.get("tools_suite", "arithmetic")), f"{place}tools_suite")
+        if "tools_source" in task.meta:
+            sources.setdefault(str(task.meta["tools_source"]), f"{place}tools_source")
+    found = [(place, _ready(name, place)) for name, place in (suites or {"arithmetic": where}).items()]
+    found += [(place, _source(text, place)) for text, place in sources.items()]
+    tools = found[0][1]
+    for place, part in found[1:]:
         if taken := next((name for name in part if name in tools), None):
-            raise ConfigError(f"{kind} defines the tool {taken!r}, which there is already")
+            raise ConfigError(f"{place} defines the tool {taken!r}, which there is already")
         tools += part
     return tools
 
 
-def _ready(name: str) -> ToolSet:
-    if name in _READY:
-        opened: ToolSet = getattr(mentor.tools, name)()
+def _ready(text: str, place: str) -> ToolSet:
+    if text in _READY:
+        opened: ToolSet = getattr(mentor.tools, text)()
         return opened
+    known("tools", text.partition(":")[0], (*_READY, *SUITES), where=f"{place}: ")
     try:
-        return named_suite(name).open_tools()
+        return named_suite(text).open_tools()
     except InputError as error:
-        raise ConfigError(f"tools_suite: {error}") from None
+        raise ConfigError(f"{place}: {error}") from None
 
 
-def _source(text: str) -> ToolSet:
+def _source(text: str, place: str) -> ToolSet:
     try:
         return ToolSet.from_source(text)
     except (InputError, SandboxError) as error:
-        raise ConfigError(f"tools_source cannot be loaded: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{place} cannot be loaded: {' '.join(str(error).split())}") from None
 
 
 def to_row(task: Task, tools: ToolSet, *, id_: str | None = None, where: str = "") -> Row:
