@@ -14,9 +14,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mentor.cli import main
 from mentor.data import BadLine, Task, jsonl, read_jsonl, read_tasks, write_jsonl, write_table, write_tasks
 from mentor.data.atomic import atomic_file
 from mentor.data.jsonl import OnError
@@ -401,3 +403,21 @@ def test_parquet_of_other_writers_gives_values_of_json(tmp_path: Path) -> None:
     write_tasks(tmp_path / "t.jsonl", [task])
     pq.write_table(pa.table({"image": [b"\xff\x00a"]}), file)
     assert list(read_parquet(file)) == [{"image": "\\xff\x00a"}]
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a folder that takes no file, whoever asks")
+@pytest.mark.parametrize("command", [["score"], ["validate"], ["import", "gsm8k"], ["teach", "--tools", "arithmetic"]])
+def test_a_folder_that_takes_no_file_is_one_line_that_names_the_path(command: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"prompt": "2 + 2?", "rollout": "", "reference": {"answer": "4", "tool_calls": []}}\n')
+    result = CliRunner().invoke(main, [*command, str(file), "-o", "/proc/s.jsonl"])
+    assert result.exit_code in (1, 2) and isinstance(result.exception, SystemExit), result.output
+    assert "Error: /proc/s.jsonl: cannot be written: the folder /proc takes no file" in result.stderr
+    assert ".tmp" not in result.output and "Errno" not in result.output
+
+
+def test_a_name_that_the_file_system_refuses_is_named(tmp_path: Path) -> None:
+    file = tmp_path / f"{'x' * 300}.jsonl"
+    with pytest.raises(DataError, match="cannot be written: File name too long"), atomic_file(file) as out:
+        out.write(b"1")
+    assert list(tmp_path.iterdir()) == []

@@ -187,6 +187,7 @@ def _run(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from mentor.data.atomic import check_place
     from mentor.data.rows import count_rows
     from mentor.data.tables import check_ending
     from mentor.data.tasks import write_tasks
@@ -196,6 +197,7 @@ def _run(
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         check_ending(output)
+        check_place(output)
         keep_inputs(output, [file])
         total = count_rows(file)
         total = total if limit is None or total is None else min(total, limit)

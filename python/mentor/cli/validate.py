@@ -51,6 +51,7 @@ def validate(
     from rich.console import Console
 
     from mentor.cli.toolsets import open_tools
+    from mentor.data.atomic import check_place
     from mentor.data.tables import check_ending, write_table
     from mentor.data.validation import task_schema, validate_tasks
     from mentor.errors import MentorError
@@ -66,6 +67,7 @@ def validate(
     try:
         if output is not None:
             check_ending(output)
+            check_place(output)
             keep_inputs(output, files)
         tools = None if tools_name is None else open_tools(tools_name)
         with _Checking(console, files) as checking:
