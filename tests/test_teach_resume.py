@@ -7,8 +7,10 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -440,7 +442,9 @@ def test_nothing_kept_and_a_dead_endpoint_are_failures(file: Path, tmp_path: Pat
         *common[:3], "-o", str(tmp_path / "p.jsonl"), *common[5:], "--base-url", endpoint.url, "--max-failures", "2"
     )
     assert done.exit_code == 1
-    assert "2 samples in a row failed, the last one: connection lost" in " ".join(done.stderr.split())
+    told = f"nothing listens at {endpoint.url}, the connection is refused; check the base URL (it ends in /v1"
+    assert told in " ".join(done.stderr.split())
+    assert not (tmp_path / "p.jsonl").exists()
 
 
 def test_a_run_that_stops_early_leaves_no_less_than_the_one_before(
@@ -494,3 +498,39 @@ def test_a_dry_run_refuses_what_a_run_refuses(tmp_path: Path) -> None:
     assert (planned.exit_code, "nothing was asked" in planned.stderr) == (0, True)  # a plan needs no key
     done = cli(str(asked), "--tools", "arithmetic", "-o", output)
     assert (done.exit_code, "no teacher is named" in done.stderr) == (2, True)
+
+
+def test_a_journal_without_a_reply_blocks_nothing(file: Path, endpoint: Endpoint, tmp_path: Path) -> None:
+    output = tmp_path / "o.jsonl"
+    common = [str(file), "--tools", "arithmetic", "-o", str(output), "--base-url", endpoint.url]
+    endpoint.fail = lambda number: "model"
+    done = cli(*common, "--model", "techer")
+    assert done.exit_code == 1
+    assert f"check the model's name and the base URL {endpoint.url} (it ends in /v1" in " ".join(done.stderr.split())
+    assert not output.exists()
+    endpoint.fail = lambda number: None
+    done = cli(*common, "--model", "teacher")
+    assert done.exit_code == 0, done.output
+    assert len(output.read_text().splitlines()) == 6
+
+
+def test_a_server_that_is_down_is_named_soon_and_one_that_comes_up_is_waited_for(file: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    output = tmp_path / "o.jsonl"
+    common = [str(file), "--tools", "arithmetic", "-o", str(output), "--model", "m"]
+    began = time.monotonic()
+    done = cli(*common, "--base-url", f"http://127.0.0.1:{port}/v1", "--retries", "0")
+    assert (done.exit_code, f"nothing listens at http://127.0.0.1:{port}/v1" in done.stderr) == (1, True), done.stderr
+    assert time.monotonic() - began < 15
+
+    def listen() -> None:
+        time.sleep(1)
+        with socket.create_server(("127.0.0.1", port)):
+            time.sleep(2)
+
+    late = threading.Thread(target=listen)
+    late.start()
+    asyncio.run(Client("m", base_url=f"http://127.0.0.1:{port}/v1", api_key="k")._reach())
+    late.join()

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import random
 from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import openai
 
@@ -21,6 +23,8 @@ __all__ = ["Endpoint"]
 _OWN = ("model", "messages", "tools", "stream", "n", "max_tokens", "max_completion_tokens")
 _FATAL = (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError)
 _LONGEST_WAIT = 120.0  # seconds that the client waits at a server's wish
+_FIRST_WAIT = 8.0  # seconds that a server which has never been reached may take to listen
+_ADVICE = "; check the base URL (it ends in /v1 for most servers) and that the server runs"
 _sent: ContextVar[list[int]] = ContextVar("sent")
 
 
@@ -96,6 +100,9 @@ class Endpoint:
             )
         except (openai.OpenAIError, ImportError, ValueError, TypeError) as error:  # a proxy may want a package
             raise ConfigError(f"base_url: {error}") from error
+        self._url = str(self._client.base_url).rstrip("/")
+        self._reached = self._given_up_on = False
+        self._reaching = asyncio.Lock()
 
     def settings(self) -> dict[str, Any]:
         """What decides its replies. The address is no part of it: the same model may be served elsewhere tomorrow."""
@@ -117,6 +124,7 @@ class Endpoint:
             ReplyError: All tries failed, or the server refuses this request.
             ModelError: The server refuses whatever is asked: the key, the model, the quota.
         """
+        await self._reach()
         body, tries = self.body(request), [0]
         token = _sent.set(tries)
         try:
@@ -143,6 +151,22 @@ class Endpoint:
         """Close the connections."""
         await self._client.close()
 
+    async def _reach(self) -> None:
+        """Find out, before the first request, whether anything listens: patience is for servers that worked before.
+
+        Only a refusal by the host counts; whatever else fails, the requests meet as well.
+        """
+        async with self._reaching:
+            until = asyncio.get_running_loop().time() + (_FIRST_WAIT if self._retries else 0)
+            while not self._reached:
+                if not await _refused(self._url):
+                    self._reached = True
+                elif self._given_up_on or asyncio.get_running_loop().time() >= until:
+                    self._given_up_on = True  # who waits for the lock need not try as long again
+                    raise ModelError(f"nothing listens at {self._url}, the connection is refused{_ADVICE}")
+                else:
+                    await asyncio.sleep(0.5)
+
     async def _once(self, body: dict[str, Any], retries: int) -> Reply:
         client = self._client.with_options(max_retries=retries)
         known = {name: body[name] for name in ("model", "messages", "tools") if name in body}
@@ -160,7 +184,7 @@ class Endpoint:
         except asyncio.TimeoutError:
             raise Unusable("timeout", f"the streamed reply took longer than {self._timeout:g} s") from None
         except _FATAL as error:
-            raise ModelError(f"the endpoint refuses all requests: {_told(error)}{_hint(error)}") from error
+            raise ModelError(f"the endpoint refuses all requests: {_told(error)}{_hint(error, self._url)}") from error
         except openai.RateLimitError as error:
             if error.code == "insufficient_quota":
                 raise ModelError(f"the endpoint refuses all requests: {_told(error)}") from error
@@ -175,7 +199,9 @@ class Endpoint:
         except openai.APITimeoutError as error:
             raise self._given_up("timeout", error) from error
         except openai.APIConnectionError as error:
-            raise self._given_up("connection lost", error) from error
+            raise ReplyError(
+                "connection lost", f"{self._url}: {_told(error)} ({_times(_sent.get()[0])}){_ADVICE}"
+            ) from error
 
     def _given_up(self, reason: str, error: openai.APIError) -> ReplyError:
         return ReplyError(reason, f"{_told(error)} ({_times(_sent.get()[0])})")
@@ -232,10 +258,28 @@ def _told(error: openai.APIError) -> str:
     return text if len(text) <= 300 else text[:297] + "..."
 
 
-def _hint(error: openai.APIStatusError) -> str:
+def _hint(error: openai.APIStatusError, url: str) -> str:
+    place = f"the base URL {url} (it ends in /v1 for most servers)"
     if isinstance(error, openai.NotFoundError):
-        return "; check the model's name and the base URL (it ends in /v1 for most servers)"
-    return "; check the API key"
+        return f"; check the model's name and {place}"
+    return f"; check the API key and {place}"
+
+
+async def _refused(url: str) -> bool:
+    """Whether the host refuses connections, as it does where nothing listens. A proxy is the client's affair."""
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    proxies = getproxies()
+    if (parts.scheme in proxies or "all" in proxies) and not proxy_bypass(host):
+        return False
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), _FIRST_WAIT)
+    except asyncio.TimeoutError:
+        return False
+    except OSError as error:  # of a name with several addresses, the text is all that tells
+        return f"[Errno {errno.ECONNREFUSED}]" in str(error)
+    writer.close()
+    return False
 
 
 def _times(count: int) -> str:

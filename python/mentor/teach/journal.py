@@ -34,7 +34,8 @@ def request_hash(body: Mapping[str, Any]) -> str:
 class Journal:
     """Replies by task, sample, turn and request, appended to a file and synced before `append` returns.
 
-    A file belongs to one process at a time. A half-written last line, which a killed process leaves, is cut off.
+    A file belongs to one process at a time. A half-written last line, which a killed process leaves, is cut off. A file
+    without a reply holds nothing that was paid for: it goes on with whatever settings.
 
     Args:
         path: The file; made when it is not there.
@@ -61,7 +62,7 @@ class Journal:
         try:
             self._claim()
             known = self._read()
-            if known is not None and known != dict(settings) and not ask_again:
+            if self._replies and known is not None and known != dict(settings) and not ask_again:
                 raise InputError(f"{self.path}: {_difference(known, settings)}")
             if known != dict(settings):
                 self._write(_line({"type": "settings", "version": 1, "settings": dict(settings)}))

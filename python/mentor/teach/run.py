@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mentor.data import Task, write_jsonl, write_tasks
+from mentor.data.atomic import check_place
 from mentor.data.tables import check_ending
-from mentor.errors import DataError, InputError, ModelError
+from mentor.errors import InputError, ModelError
 from mentor.teach.assignments import Assignment
 from mentor.teach.choose import best, reference_task, rejection
 from mentor.teach.conversation import Conversations, Sample, Stopped
@@ -264,7 +265,8 @@ class _Run:
                 rejected.append(rejection(assignment, verdicts))
             else:
                 undecided += 1
-        write_tasks(self.output, kept)
+        if kept or self.error is None:  # a run that broke off with nothing leaves no empty file
+            write_tasks(self.output, kept)
         refused = files_of(self.output)[1]
         if rejected:
             write_jsonl(refused, rejected)
@@ -289,14 +291,11 @@ def check_output(output: str | Path) -> Path:
 
     Raises:
         InputError: Its ending is unknown.
-        DataError: Its folder does not exist, or it is a folder itself.
+        DataError: Its folder does not exist or takes no file, or it is a folder itself.
     """
     output = Path(output)
     check_ending(output)
-    if output.is_dir():
-        raise DataError(f"{output}: this is a folder, a file name is wanted")
-    if not output.parent.is_dir():
-        raise DataError(f"{output}: the folder {output.parent} does not exist; create it first")
+    check_place(output)
     return output
 
 
