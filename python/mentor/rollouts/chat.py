@@ -7,6 +7,7 @@ remembered by its tokens.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,8 @@ from mentor.tools import ToolSet
 
 __all__ = ["Chat", "Request", "Turn"]
 
-_REMEMBERED = 50_000
+_REMEMBERED = 4_096
+"""Of each kind: with turns of thousands of tokens some hundred megabytes."""
 _HEADER = 32
 """Tokens before a turn that the parser sees: enough for the turn's header, which it looks for."""
 _FLAWS = frozenset({"malformed_call", "unclosed_call", "bad_name", "bad_arguments"})
@@ -63,8 +65,8 @@ class Chat:
         self._options = dict(template_options or {})
         self._schemas = dict(zip(tools.names, tools.schemas, strict=True))
         self._shown: dict[tuple[str, ...], list[dict[str, Any]] | None] = {}
-        self._prompts: dict[str, list[int]] = {}
-        self._turns: dict[tuple[tuple[str, ...], tuple[int, ...]], Turn] = {}
+        self._prompts: dict[str, array[int]] = {}
+        self._turns: dict[tuple[tuple[str, ...], bytes], Turn] = {}
         self._suffixes: dict[tuple[tuple[str, str], ...], list[int]] = {}
         self._starts: dict[str, list[int]] = {}
         self._flaws: dict[str, tuple[Request, ...]] = {}
@@ -75,14 +77,14 @@ class Chat:
         key = json.dumps([names, row["messages"]], default=str)
         found = self._prompts.get(key)
         if found is None:
-            found = self.render(row["messages"], tools=self._show(names), add_generation_prompt=True)
-            _remember(self._prompts, key, list(found))
-        return list(self._prompts[key])
+            ids = self.render(row["messages"], tools=self._show(names), add_generation_prompt=True)
+            found = _remember(self._prompts, key, array("i", ids))
+        return found.tolist()
 
     def turn(self, row: Mapping[str, Any], prefix: Sequence[int], answer: Sequence[int]) -> Turn:
         """Read what the model wrote after ``prefix``."""
         names = tuple(row["tools"])
-        key = (names, tuple(answer))
+        key = (names, array("i", answer).tobytes())
         found = self._turns.get(key)
         if found is None:
             message = self._parse(prefix, answer, self._show(names))
