@@ -385,7 +385,17 @@ def test_wrong_usage_is_one_line(file: Path, tmp_path: Path) -> None:
     bad.write_text('{"prompt": "?", "tools": ["plus"]}')
     unknown = tmp_path / "unknown.jsonl"
     unknown.write_text('{"prompt": "?"}')
+    misspelt = tmp_path / "misspelt.jsonl"
+    misspelt.write_text('{"prompt": "!", "answer": "1"}\n{"id": "r3", "prompt": "?", "refrence": {"answer": "1"}}')
     for arguments, message in (
+        (
+            [str(misspelt), "--tools", "arithmetic", "-o", output],
+            "misspelt.jsonl:2: task r3: its answer is not known (is 'reference' meant by 'refrence'?); "
+            "say how to accept one (--accept majority, --accept any), or mend the row",
+        ),
+        ([str(file), "--tools", "tools.p", "-o", output], "and Python files (.py)"),
+        ([str(file), "--tools", "arithmetic", "-o", output, "--local", "nosuch"], "model 'nosuch': no such folder"),
+        ([str(bad), "--tools", "arithmetic", "-o", output, "--local", "nosuch"], "bad.jsonl:1: tools[0]"),
         (["-o", output], "say what to teach"),
         (["--suite", "arithmetik", "-o", output], "did you mean 'arithmetic'?"),
         (

@@ -96,8 +96,9 @@ def teach(output: Path, dry_run: bool, ask_again: bool, **options: Any) -> None:
         check_output(output)
         for file in files_of(output):
             keep_inputs(file, [options["tasks"]])
+        work = _work(options) if options["local"] else None  # a model takes long to load
         teacher = _teacher(options, dry_run=dry_run)
-        tools, assignments = _work(options)
+        tools, assignments = work or _work(options)
         check_work(assignments, settings)
         if isinstance(teacher, Solver) and not any(each.task.reference["tool_calls"] for each in assignments):
             raise InputError("no teacher is named, and no task has calls of its own: give --model or --local")
@@ -145,6 +146,8 @@ def _teacher(options: dict[str, Any], *, dry_run: bool) -> Teacher | Player:
     if len(chosen) > 1:
         raise click.UsageError(f"one teacher is wanted, but {' and '.join('--' + name for name in chosen)} are given")
     if options["local"]:
+        if len(options["local"].parts) == 1 and not options["local"].is_dir():  # no name on the hub either
+            raise click.UsageError(f"--local: model {str(options['local'])!r}: no such folder")
         with needs("train"):
             from mentor.teach import Local
         return Local(options["local"], temperature=options["temperature"], seed=options["seed"])

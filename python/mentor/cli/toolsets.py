@@ -21,16 +21,17 @@ def open_tools(name: str, *, option: str = "--tools") -> ToolSet:
 
     if name.endswith(".py") or Path(name).is_file():
         return source_tools(Path(name))
-    return open_suite(name).open_tools() if name in SUITES else suite_tools(name, option=option)
+    return open_suite(name).open_tools() if name in SUITES else suite_tools(name, option=option, file=True)
 
 
-def suite_tools(name: str, *, option: str = "--suite") -> ToolSet:
+def suite_tools(name: str, *, option: str = "--suite", file: bool = False) -> ToolSet:
     """The tools of a suite by its name in `mentor.tools`."""
     from mentor import tools
 
     makers = {word: getattr(tools, word) for word in tools.__all__ if _makes_tools(getattr(tools, word))}
     if name not in makers:
-        raise click.UsageError(f"{option}: there is no {name!r}; there are: {', '.join(sorted(makers))}")
+        others = ", and Python files (.py)" if file else ""
+        raise click.UsageError(f"{option}: there is no {name!r}; there are: {', '.join(sorted(makers))}{others}")
     suite: ToolSet = makers[name]()
     return suite
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ class Assignment:
         tools: Names of the tools that it offers.
         answer: The known answer, by which samples are judged; ``None`` where there is none.
         setup: Calls that put the session into the state that the task begins with.
+        place: Where it was read, as ``FILE:LINE``.
     """
 
     task: Task
     tools: tuple[str, ...]
     answer: str | None
     setup: tuple[Mapping[str, Any], ...] = ()
+    place: str = ""
 
     @property
     def id(self) -> str:
@@ -91,7 +93,7 @@ def read_assignments(path: str | Path, tools: ToolSet, *, limit: int | None = No
         except InputError as error:
             raise DataError(f"{path}:{line}: {error}") from None
         seen[assignment.id] = line
-        made.append(assignment)
+        made.append(replace(assignment, place=f"{path}:{line}"))
     if not made:
         raise DataError(f"{path}: the file has no task")
     return made

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from mentor.teach.verify import Verdict, verify
 from mentor.tools import ToolSet
 
 __all__ = ["ateach", "check_output", "check_work", "files_of", "teach"]
+
+_ANSWERS = ("reference", "answer")  # the keys that hold a known answer
 
 
 def teach(
@@ -314,8 +317,12 @@ def check_work(assignments: Sequence[Assignment], settings: TeachSettings) -> No
         raise InputError("assignments: there is no task")
     for assignment in assignments:
         if assignment.answer is None and settings.accept == "known":
+            place = f"{assignment.place}: " if assignment.place else ""
+            keys = [(key, get_close_matches(key.lower(), _ANSWERS, 1, 0.75)) for key in assignment.task.meta]
+            meant = next((f" (is {near[0]!r} meant by {key[:40]!r}?)" for key, near in keys if near), "")
             raise InputError(
-                f"task {assignment.id}: its answer is not known; say how to accept one: accept majority or any"
+                f"{place}task {assignment.id}: its answer is not known{meant}; "
+                "say how to accept one (--accept majority, --accept any), or mend the row"
             )
 
 
