@@ -545,3 +545,20 @@ def test_what_a_row_says_does_not_steer_the_terminal(tmp_path: Path) -> None:
     result = run(put(tmp_path, {**GOOD, "tools": ["sub\x1b[2J[bold]"]}))
     assert result.exit_code == 1
     assert "\x1b" not in result.output and "'add' is none of sub\ufffd[2J[bold]" in result.stderr
+
+
+def test_tools_that_rows_name_and_nothing_opens_are_named_by_row(tmp_path: Path) -> None:
+    metas = [
+        {"tools_suite": "arithmetick"},
+        {"tools_source": "def f(:"},
+        {"tools_sorce": "x"},
+        {"tools_suite": "store"},
+    ]
+    file = put(tmp_path, *({**GOOD, "id": str(at), "prompt": f"{at}?", "meta": meta} for at, meta in enumerate(metas)))
+    done = run(file, "--tools", "arithmetic", "--execute")
+    assert done.exit_code == 1
+    told = done.stderr
+    assert f"{file}:1: meta.tools_suite: there is no 'arithmetick'; there are: " in told
+    assert f"{file}:2: meta.tools_source: cannot be loaded: " in told
+    assert f"{file}:3: meta.tools_sorce: no command reads it; is 'tools_source' meant?" in told
+    assert f"{file}:4: meta" not in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -72,7 +73,12 @@ def validate(
         tools = None if tools_name is None else open_tools(tools_name)
         with _Checking(console, files) as checking:
             report = validate_tasks(
-                files, tools=tools, execute=execute, max_errors=max_errors, progress=checking.advance
+                files,
+                tools=tools,
+                execute=execute,
+                max_errors=max_errors,
+                openable=lru_cache(_openable),
+                progress=checking.advance,
             )
         if output is not None:
             write_table(output, (problem.to_dict() for problem in report.problems))
@@ -89,6 +95,25 @@ def validate(
     if report.stopped:
         console.print(f"stopped after {report.errors:,} errors: --max-errors", style="yellow")
     raise click.exceptions.Exit(1 if report.errors or (strict and report.problems) else 0)
+
+
+def _openable(key: str, value: str) -> str | None:
+    """Why the tools that a row names cannot be opened, as training would."""
+    from mentor.cli.toolsets import suite_tools
+    from mentor.errors import MentorError
+    from mentor.suites import SUITES
+    from mentor.tools import ToolSet
+
+    try:
+        if key == "tools_source":
+            ToolSet.from_source(value)
+        elif value.partition(":")[0] not in SUITES:
+            suite_tools(value)
+    except click.UsageError as error:
+        return error.message.removeprefix("--suite: ")
+    except MentorError as error:
+        return f"cannot be loaded: {' '.join(str(error).split())[:300]}"
+    return None
 
 
 class _Checking:

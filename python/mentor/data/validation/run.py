@@ -43,6 +43,7 @@ def validate_tasks(
     tools: Executor | None = None,
     execute: bool = False,
     max_errors: int | None = None,
+    openable: Callable[[str, str], str | None] | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> ValidationReport:
     """Check task files and name every problem by row and field.
@@ -52,6 +53,7 @@ def validate_tasks(
         tools: the tools that are there; without them calls are checked against the schemas that rows bring along.
         execute: whether the references are executed with ``tools``.
         max_errors: stop after so many errors.
+        openable: given ``tools_suite`` or ``tools_source`` and its value in a row's meta, says why nothing can open it.
         progress: called with the number of bytes (Parquet: rows) read since the last call; raises ``StopChecking`` to
             end here and have what was found so far.
 
@@ -78,7 +80,7 @@ def validate_tasks(
         raise InputError("validate_tasks: execute=True needs tools=, what the calls are executed with")
     if max_errors is not None and max_errors < 1:
         raise InputError(f"validate_tasks: max_errors must be at least 1, got {max_errors}")
-    run = _Run(tools, execute, max_errors)
+    run = _Run(tools, execute, max_errors, openable)
     try:
         for path in names:
             run.file(path, progress)
@@ -88,7 +90,14 @@ def validate_tasks(
 
 
 class _Run:
-    def __init__(self, tools: Executor | None, execute: bool, max_errors: int | None) -> None:
+    def __init__(
+        self,
+        tools: Executor | None,
+        execute: bool,
+        max_errors: int | None,
+        openable: Callable[[str, str], str | None] | None,
+    ) -> None:
+        self._openable = openable
         self.report = ValidationReport()
         self._offered = OfferedTools(None if tools is None else tools.schemas)
         self._tools = tools if execute else None
@@ -132,6 +141,11 @@ class _Run:
             add("id", "duplicate_id", f"{known!r} is the id of row {ids[parts.id]} as well")
         ids.setdefault(parts.id, number)
         self._prompt(name, number, parts, add)
+        for key in ("tools_suite", "tools_source") if self._openable is not None else ():
+            value = parts.meta.get(key)
+            reason = self._openable(key, value) if self._openable is not None and isinstance(value, str) else None
+            if reason is not None:
+                add(f"meta.{key}", "unknown_tool", reason)
         fits = self._offered.check(parts, add)
         check_prompt(parts, add)
         if parts.reference is not None and not parts.calls and parts.verifier == "answer":

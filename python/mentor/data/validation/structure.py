@@ -26,6 +26,8 @@ _META: dict[str, tuple[type, str]] = {
     "verifier": (str, "a text"),
     "names_only": (bool, "true or false"),
     "source": (str, "a text"),
+    "tools_suite": (str, "a name"),
+    "tools_source": (str, "a text"),
 }
 _VERIFIERS = ("answer", "calls", "text")
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
@@ -96,6 +98,10 @@ def read_parts(row: Mapping[str, Any], number: int, add: Add) -> Parts:
     for key in row:
         if key not in _FIELDS and (near := difflib.get_close_matches(key.lower(), _FIELDS, 1, 0.75)):
             add(key, "unknown_field", f"not a field of a task; is {near[0]!r} meant?")
+    meta = row.get("meta")
+    for key in meta if isinstance(meta, Mapping) else ():
+        if key not in _META and (near := difflib.get_close_matches(str(key).lower(), _META, 1, 0.9)):
+            add(f"meta.{str(key)[:40]}", "unknown_field", f"no command reads it; is {near[0]!r} meant?")
     return parts
 
 
