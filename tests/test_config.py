@@ -99,7 +99,7 @@ REFUSED = {
     ("--scale-rewards", "all"): "unknown scale_rewards 'all'; known: none, group, batch",
     ("--num-generations", "7"): "rollouts_per_step is 96, must be a multiple of num_generations (7)",
     ("--micro-batch", "5"): "micro_batch is 5, must divide rollouts_per_step (96)",
-    ("--no-such", "1"): "unrecognized arguments: --no-such 1",
+    ("--no-such", "1"): "unrecognized arguments: --no-such 1; --help lists the options",
     ("--model", "/no/such"): "model '/no/such': no such folder",
     ("--dataset", "/no/such"): "dataset '/no/such': no such file",
     ("--preset", "custom"): "preset 'custom' needs --model DIR, a local transformers model",
@@ -109,7 +109,13 @@ REFUSED = {
     ("--seed", "4294967296"): "seed is 4294967296, must be at most 4294967295",
     ("--base-seed", "4294967296"): "base_seed is 4294967296, must be at most 4294967295",
     ("--dataset", ""): "dataset '': no such file",
-    ("--accel", "single"): "unrecognized arguments: --accel single",
+    ("--accel", "single"): (
+        "unrecognized arguments: --accel single; did you mean '--accelerate'? --help lists the options"
+    ),
+    ("--metod", "sparse"): (
+        "unrecognized arguments: --metod sparse; did you mean '--method'? --help lists the options"
+    ),
+    ("--max_stps=3",): "unrecognized arguments: --max_stps=3; did you mean '--max-steps'? --help lists the options",
     ("--config", "/no/such"): "config file '/no/such': No such file or directory",
 }
 
@@ -158,3 +164,5 @@ def test_help_names_every_option_and_needs_no_torch() -> None:
     assert done.returncode == 0, done.stderr
     for name in KEYS.split(", "):
         assert f"--{name.replace('_', '-')} " in done.stdout
+    assert " at 0x" not in done.stdout
+    assert "(type: names, default: null)" in " ".join(done.stdout.split())

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -294,3 +296,16 @@ def test_numbers_by_hand() -> None:
     assert pair["test"].p == pytest.approx(2 / 2**10)  # McNemar: ten tasks changed, all to the worse
     assert pair["holm_p"] == pair["test"].p
     assert math.isfinite(pair["test"].difference.low)
+
+
+def test_a_wrong_suite_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    code = (
+        "import sys\nfrom mentor.cli import main\n"
+        f"try:\n    main(['eval', {str(tmp_path)!r}, '--suite', 'stor'])\nexcept SystemExit as end:\n"
+        "    assert end.code == 2\n"
+        "assert not {'torch', 'transformers', 'trl'} & set(sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "did you mean 'store'" in done.stderr

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,6 +134,33 @@ def test_a_context_that_a_prompt_fills_is_refused(tmp_path: Path, capsys: pytest
     told = capsys.readouterr().err
     assert told.startswith(f"error: model {str(tmp_path)!r} has a context of 64 tokens, which the prompt of task ")
     assert len(told.splitlines()) == 1
+
+
+def test_what_is_cheap_is_refused_before_torch_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for words in (["--splits", "deep"], ["--output-dir", str(tmp_path), "--dry-run"], ["--suite", "hints:lek=1"]):
+        code = (
+            "import sys\nfrom mentor.train.app import main\n"
+            f"assert main({words!r}) == 2\nassert not {{'torch', 'transformers', 'trl'}} & set(sys.modules)\n"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        assert done.stderr.startswith("error: ")
+
+
+def test_a_stop_while_the_base_is_made_says_that_it_starts_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mentor.train.pipeline.start_model", stop)
+    words = "--train-tasks 12 --eval-tasks 2 --splits in_domain --output-dir"
+    assert main([*words.split(), str(tmp_path / "run")]) == 130
+    printed = capsys.readouterr()
+    assert printed.out.startswith("checking the configuration and the tasks\n")
+    told = f"stopped; go on with: python -m mentor.train --resume {tmp_path / 'run'} "
+    assert printed.err == f"{told}(nothing of the base model is kept: it starts over)\n"
 
 
 def test_few_tasks_are_enough_for_what_takes_no_groups() -> None:

@@ -84,10 +84,6 @@ def evaluate(
         folders = [_resolved(name) for name in models]
         if all(Path(folder).is_dir() for folder, _ in folders):
             os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing is asked of the hub; read when it is imported
-        from rich.console import Console
-
-        from mentor.cli.eval_result import tables, write_rows
-
         runs = [run for _, run in folders if run is not None]
         config = _config(runs, suites, splits, count, dataset=dataset)
         changes: dict[str, Any] = {
@@ -98,6 +94,10 @@ def evaluate(
         }
         config |= {key: value for key, value in changes.items() if value is not None}
         tasks = _tasks(config, dataset, count, runs)
+        from rich.console import Console
+
+        from mentor.cli.eval_result import tables, write_rows  # with torch, which takes seconds to import
+
         found, interrupted = _evaluate(
             dict(zip(_labels(models), (folder for folder, _ in folders), strict=True)),
             tasks,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -51,7 +52,7 @@ def parse_config(argv: Sequence[str]) -> Request:
     try:
         parsed = parser.parse_args(list(argv))
     except jsonargparse.ArgumentError as error:
-        raise ConfigError(_reason(str(error))) from None
+        raise ConfigError(_reason(str(error)) + _meant(str(error))) from None
     given = {name: value for name, value in vars(parsed).items() if value is not None}
     given.pop("accelerate", None)  # for who starts the processes
     resume, dry_run = given.pop("resume", None), bool(given.pop("dry_run", False))
@@ -93,16 +94,22 @@ def _parser(jsonargparse: Any) -> Any:
 
 
 def _type(hint: Any) -> Any:
-    return _listed if hint == tuple[str, ...] | None else hint | None
+    return _Names() if hint == tuple[str, ...] | None else hint | None
 
 
-def _listed(value: Any) -> tuple[str, ...]:
-    """Names, or one text of them with commas."""
-    if isinstance(value, str):
-        value = [name.strip() for name in value.split(",") if name.strip()]
-    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
-        raise ValueError("names are wanted, separated by commas")
-    return tuple(value)
+class _Names:
+    """The type of an option that takes names; help shows what it is called."""
+
+    def __call__(self, value: Any) -> tuple[str, ...]:
+        """Names, or one text of them with commas."""
+        if isinstance(value, str):
+            value = [name.strip() for name in value.split(",") if name.strip()]
+        if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+            raise ValueError("names are wanted, separated by commas")
+        return tuple(value)
+
+    def __repr__(self) -> str:
+        return "names"
 
 
 def _help(entry: Any) -> str:
@@ -152,6 +159,17 @@ def _reason(text: str) -> str:
     kind = get_type_hints(TrainConfig).get(key[1])
     wanted = next((words for type_, words in _KINDS.items() if kind in (type_, type_ | None)), "a text")
     return f"{key[1]} is {value[1]}, must be {wanted}"
+
+
+def _meant(text: str) -> str:
+    """What an unknown option was probably meant to be, and where they all are."""
+    unknown = re.search(r"[Uu]nrecognized arguments: (--[\w-]+)", text)
+    if unknown is None:
+        return ""
+    names = [entry.name for entry in fields(TrainConfig)] + ["config", "resume", "dry-run", "accelerate"]
+    close = difflib.get_close_matches(unknown[1], [f"--{name.replace('_', '-')}" for name in names], n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"; {hint}--help lists the options"
 
 
 def _one_line(text: str) -> str:

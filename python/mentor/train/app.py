@@ -10,11 +10,16 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mentor.config import parse_config
 from mentor.errors import ConfigError, DataError, InputError, MentorError, ModelError
 from mentor.train.launch import relaunch, split_launch
 from mentor.train.processes import rank
+
+if TYPE_CHECKING:
+    from mentor.config.cli import Request
+    from mentor.train.progress import Reporter
 
 __all__ = ["main"]
 
@@ -36,18 +41,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     # torch's threads spin while they wait: beside other busy programs that made training ten times slower
     os.environ.setdefault("GOMP_SPINCOUNT", "2000")
+    from mentor.train.progress import Reporter
+
+    reporter = Reporter()
+    try:
+        from mentor.train.opening import check_cheaply
+
+        check_cheaply(request)
+        if rank() == 0:
+            _say_first(request, reporter)
+    except MentorError as error:
+        return _fail(str(error), 2)
+    except ImportError as error:
+        return _no_extra(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        return 130
     try:
         from mentor.train.folder import disk_trouble
         from mentor.train.memory import exhausted
         from mentor.train.pipeline import run
-        from mentor.train.progress import Reporter
         from mentor.train.signals import Interrupted
     except ImportError as error:
         return _no_extra(error)
     except KeyboardInterrupt:  # torch takes seconds to import
         sys.stderr.write("stopped\n")
         return 130
-    reporter = Reporter()
     try:
         run(request, reporter)
     except (ConfigError, ModelError, DataError, InputError) as error:
@@ -55,6 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (Interrupted, KeyboardInterrupt):
         folder = reporter.folder
         where = f"; go on with: python -m mentor.train --resume {folder}" if folder else ""
+        if folder and reporter.building:
+            where += " (nothing of the base model is kept: it starts over)"
         if rank() == 0:
             sys.stderr.write(f"stopped{where}\n")
         return 130
@@ -74,6 +95,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(f"cannot write {place}: {reason}; earlier checkpoints are kept", 1)
         return _fail(f"{place}: {error.strerror or error}", 1)
     return 0
+
+
+def _say_first(request: Request, reporter: Reporter) -> None:
+    """Say that something happens: imports and checks take a while. The output of a dry run is what it found alone."""
+    text = "checking the configuration and the tasks"
+    if not request.dry_run:
+        reporter.say(text)
+    elif sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
 
 
 def _no_extra(error: ImportError) -> int:

@@ -18,7 +18,7 @@ import yaml
 from mentor.config import TrainConfig
 from mentor.errors import ConfigError, MentorError
 
-__all__ = ["RunFolder", "complete_folder", "disk_trouble", "latest_run"]
+__all__ = ["RunFolder", "check_new", "complete_folder", "disk_trouble", "latest_run"]
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FULL_WORDS = ("No space left on device", "File too large", "Disk quota exceeded", "PytorchStreamWriter")
@@ -69,6 +69,20 @@ def complete_folder(path: Path) -> Iterator[Path]:
         raise
 
 
+def check_new(path: Path) -> None:
+    """Check that nothing is in the way of a new run.
+
+    Raises:
+        ConfigError: The folder exists and is not empty, or cannot be read.
+    """
+    try:
+        used = path.is_dir() and any(path.iterdir())
+    except OSError as error:
+        raise ConfigError(f"output_dir {str(path)!r}: {error.strerror}") from None
+    if used:
+        raise ConfigError(f"output_dir {str(path)!r} is not empty; choose another, or go on with --resume {path}")
+
+
 class RunFolder:
     """One run's folder; see the contract in ``DESIGN.md``."""
 
@@ -82,11 +96,8 @@ class RunFolder:
         Raises:
             ConfigError: The folder exists and is not empty, or cannot be made.
         """
+        check_new(path)
         try:
-            if path.is_dir() and any(path.iterdir()):
-                raise ConfigError(
-                    f"output_dir {str(path)!r} is not empty; choose another, or go on with --resume {path}"
-                )
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             if disk_trouble(error) is not None:

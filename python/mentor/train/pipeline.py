@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from rich.console import Console
 from transformers.utils import logging as transformers_logging
 
-from mentor.config import METHODS, TrainConfig, resolve
+from mentor.config import METHODS, TrainConfig
 from mentor.config.cli import Request
 from mentor.errors import ConfigError
 from mentor.evaluate import evaluate_split
@@ -23,8 +22,9 @@ from mentor.report import write_report
 from mentor.rollouts import Chat
 from mentor.train.cache import start_model
 from mentor.train.check import check_memory, check_template, dry_run
-from mentor.train.folder import RunFolder, complete_folder, latest_run
+from mentor.train.folder import RunFolder, complete_folder
 from mentor.train.grpo import budget_of, run_grpo
+from mentor.train.opening import open_run
 from mentor.train.processes import launched
 from mentor.train.progress import Bar, Reporter, results_table
 from mentor.train.recipes import BaseRecipe, recipe_for
@@ -33,9 +33,6 @@ from mentor.train.signals import stop_on_interrupt
 from mentor.train.tasks import Row, TaskSets, check_lengths, load_tasks, to_columns
 
 __all__ = ["run"]
-
-RUNS = Path("runs")
-"""Where runs go that name no folder."""
 
 
 def run(request: Request, reporter: Reporter) -> Path:
@@ -59,7 +56,7 @@ def run(request: Request, reporter: Reporter) -> Path:
     processes = launched()
     if not processes.main:
         reporter.console = Console(quiet=True)
-    config, folder = _open(request)
+    config, folder = open_run(request)
     folder = RunFolder(processes.gather([folder.path])[0])  # names hold the time, and clocks differ
     _check_processes(config, processes)
     if config.model is None:
@@ -85,23 +82,6 @@ def run(request: Request, reporter: Reporter) -> Path:
     reporter.say(f"run folder: {folder.path}")
     _Run(config, folder, tasks, reporter, processes).go(tokenizer)
     return folder.path
-
-
-def _open(request: Request) -> tuple[TrainConfig, RunFolder]:
-    if request.resume is None:
-        config = request.config
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        default = RUNS / f"{stamp}-{config.preset}-{config.method}-{config.seed}"
-        return config, RunFolder(Path(config.output_dir) if config.output_dir else default)
-    path = latest_run(RUNS) if request.resume == "latest" else Path(request.resume)
-    try:
-        saved = yaml.safe_load((path / "config.yaml").read_text(encoding="utf-8"))
-        saved.pop("versions", None)
-        return resolve(TrainConfig(**saved)), RunFolder(path)
-    except OSError as error:
-        raise ConfigError(f"nothing to resume in {str(path)!r}: config.yaml: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, TypeError, AttributeError):
-        raise ConfigError(f"nothing to resume in {str(path)!r}: config.yaml holds no configuration") from None
 
 
 def _check_processes(config: TrainConfig, processes: Processes) -> None:
@@ -247,8 +227,10 @@ class _Run:
             told[phase].update(step, loss=loss)
 
         seed = config.base_seed if config.base_seed is not None else config.seed
+        self.reporter.building = True
         with bars:
             start = start_model(recipe, seed=seed, cache=config.cache, on_step=log)
+        self.reporter.building = False
         where = "not cached" if start.folder is None else f"cached in {start.folder}"
         self.reporter.say(
             f"base model: built, {where}" if start.built else f"base model: from the cache, {start.folder}"

@@ -45,11 +45,13 @@ class Reporter:
     Attributes:
         console: Where it is said.
         folder: The run's folder, once there is one to go on with.
+        building: Whether a base model is being made, which keeps no checkpoint.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console()
         self.folder: Path | None = None
+        self.building = False
 
     def say(self, text: str) -> None:
         """Print one line."""

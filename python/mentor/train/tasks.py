@@ -23,6 +23,7 @@ __all__ = [
     "Split",
     "TaskSets",
     "check_lengths",
+    "check_splits",
     "dataset_tools",
     "introduce",
     "load_tasks",
@@ -89,6 +90,7 @@ def load_tasks(config: TrainConfig, *, unseen_by: Mapping[str, Collection[tuple[
         ConfigError: A row offers a tool that nothing can run, or there is no such split.
         InputError: A suite has no such option, or too few tasks.
     """
+    check_splits(config)
     others = unseen_by or {}
     if config.dataset is not None:
         found = _from_file(config, config.dataset)
@@ -101,18 +103,30 @@ def load_tasks(config: TrainConfig, *, unseen_by: Mapping[str, Collection[tuple[
         seen = _prompts(task for seed, count in others.get(name, ()) for task in _drawn(suite, tools, seed, count))
         splits = _splits(suite, tools, config, exclude=trained | seen, prefix=f"{name}/")
         found.splits.update(splits)
-    if config.splits is not None:
-        unknown = next((name for name in config.splits if name not in found.splits), None)
-        if unknown is not None:
-            raise ConfigError(f"splits: there is no {unknown!r}; known: {', '.join(found.splits)}")
-        for name in config.eval_suites or ():
-            own = [split for split in found.splits if split.startswith(f"{name}/")]
-            if not set(own) & set(config.splits):
-                raise ConfigError(f"splits: none is of the eval suite {name!r}; add some of {', '.join(own)}")
     wanted = {name: split for name, split in found.splits.items() if config.splits is None or name in config.splits}
     for rows in (found.train, *(split.rows for split in wanted.values())):
         introduce(rows, config.system_prompt)
     return TaskSets(tools=found.tools, train=found.train, splits=wanted, suite=found.suite)
+
+
+def check_splits(config: TrainConfig) -> None:
+    """Check the names of suites and of the splits to evaluate on, before any task is made.
+
+    Raises:
+        ConfigError: There is no such split, or none of an eval suite is evaluated.
+        InputError: There is no such suite or option.
+    """
+    there = ["in_domain"] if config.dataset is not None else list(named_suite(config.suite).splits)
+    further = {name: [f"{name}/{split}" for split in named_suite(name).splits] for name in config.eval_suites or ()}
+    if config.splits is None:
+        return
+    there += [split for own in further.values() for split in own]
+    unknown = next((name for name in config.splits if name not in there), None)
+    if unknown is not None:
+        raise ConfigError(f"splits: there is no {unknown!r}; known: {', '.join(there)}")
+    for name, own in further.items():
+        if not set(own) & set(config.splits):
+            raise ConfigError(f"splits: none is of the eval suite {name!r}; add some of {', '.join(own)}")
 
 
 def named_suite(text: str) -> Suite:
