@@ -168,6 +168,18 @@ def test_a_good_call_beside_a_bad_one_is_executed(tokenizer: Any, tools: mentor.
     assert [(one.name, one.result) for one in score.calls] == [("grow", "4"), ("grow", "9")]
 
 
+def test_what_is_remembered_is_bounded_and_changes_nothing(
+    tokenizer: Any, tools: mentor.ToolSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"messages": [{"role": "user", "content": f"What is {at}?"}], "tools": tools.names[:1]} for at in range(7)]
+    wanted = [Chat(tokenizer, tools).prompt(row) for row in rows]
+    monkeypatch.setattr("mentor.rollouts.chat._REMEMBERED", 3)
+    chat = Chat(tokenizer, tools)
+    for _ in range(2):
+        assert [chat.prompt(row) for row in rows] == wanted
+        assert len(chat._prompts) <= 3
+
+
 def test_rows_are_shown_and_may_call_their_own_tools_only(tokenizer: Any, tools: mentor.ToolSet) -> None:
     lines = [[call("spell", {"word": "a"}), DONE], [call("grow", {"by": 3}), DONE]]
     (first, second), script = run(tokenizer, tools, [row("grow"), row("spell")], lines)

@@ -179,13 +179,15 @@ def _evaluate(
 
 def _resolved(name: str) -> tuple[str, dict[str, Any] | None]:
     """The folder (or hub name) of a model, and the configuration of the run that made it."""
+    from mentor.config.saved import saved_config
+
     path = Path(name)
     if not path.exists():
         if path.is_absolute() or name.startswith(".") or name.count("/") != 1:
             raise ModelError(f"model {name!r}: no such folder")
         return name, None
     if (path / "config.yaml").is_file():
-        config = _saved(path)
+        config = saved_config(path)
         untrained = str(config.get("model") or path / "checkpoints" / "start")
         folder = untrained if config.get("method") == "base" else str(path / "model")
         if not config.get("model") and not Path(folder).is_dir():
@@ -194,21 +196,8 @@ def _resolved(name: str) -> tuple[str, dict[str, Any] | None]:
     if not (path / "config.json").is_file():
         raise ModelError(f"model {name!r}: neither a run (config.yaml) nor a saved model (config.json) is there")
     if path.name == "model" and (path.parent / "config.yaml").is_file():
-        return name, _saved(path.parent)
+        return name, saved_config(path.parent)
     return name, None
-
-
-def _saved(run: Path) -> dict[str, Any]:
-    """The configuration of a run."""
-    import yaml
-
-    try:
-        config = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{run / 'config.yaml'}: {' '.join(str(error).split())}") from None
-    if not isinstance(config, dict):
-        raise ConfigError(f"{run / 'config.yaml'}: holds no run's configuration")
-    return config
 
 
 def _config(

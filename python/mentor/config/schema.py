@@ -15,6 +15,7 @@ from typing import Any
 
 from mentor.config.methods import METHODS
 from mentor.config.presets import BUILT, PRESETS, SFT_RATES
+from mentor.config.saved import saved_config
 from mentor.errors import ConfigError
 from mentor.suites import SUITES
 
@@ -143,16 +144,10 @@ def resolve(config: TrainConfig) -> TrainConfig:
 
 def _trained_with(model: str | None) -> str | None:
     """The system message that a run trained this model with, where it is a run's; it knows no other."""
-    path = Path(model or "").parent / "config.yaml"
-    if not model or not path.is_file():
-        return None
-    import yaml
-
     try:
-        saved = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        prompt = saved_config(Path(model).parent).get("system_prompt") if model else None
+    except ConfigError:
         return None
-    prompt = saved.get("system_prompt") if isinstance(saved, dict) else None
     return prompt if isinstance(prompt, str) else None
 
 
