@@ -70,6 +70,15 @@ def test_the_dry_run_executes_the_references(tmp_path: Path, capsys: pytest.Capt
     assert capsys.readouterr().err == f"{place}: ValueError: a width is not negative\n"
 
 
+def test_the_dry_run_says_how_many_it_executed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mentor.train.check.EXECUTED", 3)
+    file = written(tmp_path, arguments={"width": -1, "height": 2})  # the fourth, which is beyond the limit
+    assert main(["--max-completion-length", "64", "--dry-run", "--dataset", file]) == 0
+    assert "of 6 of 60 tasks executed; 6 calls in" in capsys.readouterr().out
+
+
 def test_many_references_take_no_time() -> None:
     tools = mentor.tools.arithmetic()
     calls = [{"name": "add", "arguments": {"a": 1, "b": 2}}, {"name": "sum_numbers", "arguments": {"numbers": [1, 2]}}]
